@@ -1,0 +1,53 @@
+"""Ranges and masks of pictures: the one place where uint8 becomes float and back."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, UInt8
+
+from facefill_jax.types import Mask, Photo
+
+
+def to_float(photo: UInt8[Array, "b h w 3"]) -> Photo:
+  """uint8 0..255 -> float32 in [-1, 1]; 0 -> -1 and 255 -> 1 exactly."""
+  return photo.astype(jnp.float32) / 127.5 - 1.0
+
+
+def to_uint8(photo: Photo) -> UInt8[Array, "b h w 3"]:
+  """float32 in [-1, 1] (clipped) -> uint8, rounded to nearest: inverts `to_float` exactly."""
+  return jnp.clip(jnp.round((photo + 1.0) * 127.5), 0.0, 255.0).astype(jnp.uint8)
+
+
+def hide(photo: Photo, mask: Mask) -> Photo:
+  """I_m: the photo with its hole set to 0 (mid-grey), whatever was there, NaN included."""
+  return jnp.where(mask, 0.0, photo)
+
+
+def composite(photo: Photo, filled: Photo, mask: Mask) -> Photo:
+  """The whole picture: the photo where it is known, bit for bit; `filled` in the hole."""
+  return jnp.where(mask, filled, photo)
+
+
+def area_shrink(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b hs ws c"]:
+  """Means over factor x factor cells. Height and width must be multiples of `factor`."""
+  b, h, w, c = x.shape
+  if factor == 1:
+    return x
+  x = x.reshape(b, h // factor, factor, w // factor, factor, c)
+  return x.mean(axis=(2, 4))
+
+
+def known_fraction(mask: Mask, factor: int) -> Float[Array, "b hs ws 1"]:
+  """float32: the share of known pixels in each factor x factor cell; 1 = all known."""
+  return area_shrink(jnp.logical_not(mask).astype(jnp.float32), factor)
+
+
+def check_photo_and_mask(photo: Photo, mask: Bool[Array, "b h w 1"]) -> None:
+  """Raises ValueError unless shapes agree and both sides are multiples of 32, from 64 up."""
+  if photo.ndim != 4 or photo.shape[-1] != 3:
+    raise ValueError(f"photo must be (b, h, w, 3), got {photo.shape}")
+  if mask.shape != (*photo.shape[:3], 1) or mask.dtype != jnp.bool_:
+    raise ValueError(
+      f"mask must be bool {(*photo.shape[:3], 1)} for this photo, got {mask.dtype} {mask.shape}"
+    )
+  h, w = photo.shape[1:3]
+  if h < 64 or w < 64 or h % 32 or w % 32:
+    raise ValueError(f"height and width must be multiples of 32, from 64 up; got {h} x {w}")
