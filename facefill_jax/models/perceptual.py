@@ -1,0 +1,194 @@
+"""SqueezeNet 1.1 as a judge of likeness: its features, and a distance between them.
+
+Network: Iandola et al., "SqueezeNet", 2016, release 1.1 for Caffe, which gives its conventions:
+BGR input 0..255 minus the mean colour, no padding in conv1, 3 x 3 max pools of stride 2 whose
+output size is rounded up. Distance: Zhang et al., "The Unreasonable Effectiveness of Deep
+Features as a Perceptual Metric", CVPR 2018, eq. 1, at the taps that its SqueezeNet variant uses.
+With equal channel weights and these network weights it is a SqueezeNet perceptual distance; it
+is not LPIPS, whose channel weights were fitted to people's choices on another release.
+"""
+
+import pathlib
+import zipfile
+from collections.abc import Mapping, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+from jax import lax
+from jaxtyping import Array, Float
+
+from facefill_jax.types import Photo
+
+MEAN_BGR = (104.0, 117.0, 123.0)
+FIRE = {
+  2: (64, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128),
+  6: (256, 48, 192), 7: (384, 48, 192), 8: (384, 64, 256), 9: (512, 64, 256),
+}  # fmt: skip
+"""Fire module -> channels (in, squeezed, each of the two expansions)."""
+POOLED_BEFORE = (2, 4, 6)
+"""The fire modules that a max pool precedes."""
+TAPPED = (3, 5, 6, 7, 8, 9)
+"""The fire modules whose output is a tap; conv1's is the first tap."""
+TAP_CHANNELS = (64, 128, 256, 384, 384, 512, 512)
+MIN_SIDE = 25
+"""The smallest side for which every pool sees at least one whole window."""
+
+EPSILON = 1e-6  # under the root of a feature's squared length; lengths here are 1 to 1000
+
+Params = Mapping[str, Array]
+"""name -> float32 array: `<layer>.w` (h, w, in, out) and `<layer>.b` (out,)."""
+
+
+class WeightFileError(ValueError):
+  """A weight file is missing, unreadable, or not of this network; the message names the file."""
+
+
+def expected_shapes() -> dict[str, tuple[int, ...]]:
+  """name -> shape of every array up to fire9, as stored in files: (out, in, h, w) and (out,)."""
+  convolutions = {"conv1": (64, 3, 3, 3)}
+  for number, (inputs, squeezed, expanded) in FIRE.items():
+    convolutions[f"fire{number}.squeeze1x1"] = (squeezed, inputs, 1, 1)
+    convolutions[f"fire{number}.expand1x1"] = (expanded, squeezed, 1, 1)
+    convolutions[f"fire{number}.expand3x3"] = (expanded, squeezed, 3, 3)
+  shapes = {}
+  for name, shape in convolutions.items():
+    shapes[f"{name}.w"], shapes[f"{name}.b"] = shape, shape[:1]
+  return shapes
+
+
+def load_squeezenet(path: str | pathlib.Path) -> dict[str, np.ndarray]:
+  """Reads the weights from an .npz or .safetensors file; never unpickles anything.
+
+  Args:
+    path: a file with the arrays of `expected_shapes`, of any float type. Others (the classifier,
+      conv10) are left unread.
+
+  Returns:
+    `Params` of NumPy arrays.
+
+  Raises:
+    WeightFileError: the file is missing or unreadable, an array is missing, misshapen, not of
+      floats, or not finite.
+  """
+  path = pathlib.Path(path)
+  shapes = expected_shapes()
+  try:
+    stored = _read(path, shapes)
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+    raise WeightFileError(f"{path}: cannot read SqueezeNet weights: {error}") from error
+  missing = [name for name in shapes if name not in stored]
+  if missing:
+    raise WeightFileError(f"{path}: not SqueezeNet 1.1: {len(missing)} arrays are missing, first "
+                          f"{missing[0]!r} of shape {shapes[missing[0]]}")  # fmt: skip
+  params = {}
+  for name, shape in shapes.items():
+    x = stored[name]
+    if x.shape != shape or not np.issubdtype(x.dtype, np.floating):
+      raise WeightFileError(f"{path}: {name!r} is {x.dtype} {x.shape}, want floats {shape}")
+    if not np.isfinite(x).all():
+      raise WeightFileError(f"{path}: {name!r} has values that are not finite")
+    x = x.astype(np.float32)
+    params[name] = x.transpose(2, 3, 1, 0) if x.ndim == 4 else x
+  return params
+
+
+def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+  """The named arrays of the file, as far as they are there."""
+  if path.suffix == ".npz":
+    with np.load(path, allow_pickle=False) as archive:
+      return {name: archive[name] for name in names if name in archive.files}
+  if path.suffix == ".safetensors":
+    with safetensors.safe_open(path, framework="numpy") as archive:
+      present = set(archive.keys())
+      return {name: archive.get_tensor(name) for name in names if name in present}
+  raise ValueError(f"unknown kind of file {path.suffix!r}; valid: '.npz', '.safetensors'")
+
+
+def squeezenet_features(
+  params: Params, photo: Photo, dtype: jnp.dtype = jnp.float32
+) -> tuple[Array, ...]:
+  """The seven taps of a photo, after their ReLUs.
+
+  Args:
+    params: from `load_squeezenet`.
+    photo: in [-1, 1], RGB, sides of at least MIN_SIDE.
+    dtype: of the convolutions and of the result.
+
+  Returns:
+    (b, h', w', c) each, c as in TAP_CHANNELS, at 1/2, 1/4, 1/8, then four times 1/16.
+  """
+  if photo.ndim != 4 or photo.shape[-1] != 3 or min(photo.shape[1:3]) < MIN_SIDE:
+    raise ValueError(f"photo must be (b, h, w, 3), sides from {MIN_SIDE} up, got {photo.shape}")
+  x = (photo[..., ::-1].astype(jnp.float32) + 1.0) * 127.5 - jnp.array(MEAN_BGR, jnp.float32)
+  x = _conv(params, "conv1", x.astype(dtype), stride=2)
+  taps = [x]
+  for number in FIRE:
+    if number in POOLED_BEFORE:
+      x = _max_pool(x)
+    squeezed = _conv(params, f"fire{number}.squeeze1x1", x)
+    narrow = _conv(params, f"fire{number}.expand1x1", squeezed)
+    wide = _conv(params, f"fire{number}.expand3x3", squeezed, pad=1)
+    x = jnp.concatenate((narrow, wide), axis=-1)
+    if number in TAPPED:
+      taps.append(x)
+  return tuple(taps)
+
+
+def perceptual_distance(
+  features_a: Sequence[Array],
+  features_b: Sequence[Array],
+  weights: Sequence[Array] | None = None,
+) -> Float[Array, "b"]:
+  """How far apart two sets of feature maps are: 0 for the same photo. Differentiable.
+
+  At each position both features are divided by their length; the squared differences are
+  weighted over channels, meaned over positions, and summed over taps.
+
+  Args:
+    features_a: feature maps (b, h', w', c), as many as there are taps.
+    features_b: the same shapes.
+    weights: one (c,) a tap; 1 / c without it.
+
+  Raises:
+    ValueError: the shapes of the maps or weights do not agree.
+  """
+  shapes_a, shapes_b = [a.shape for a in features_a], [b.shape for b in features_b]
+  if shapes_a != shapes_b:
+    raise ValueError(f"feature maps differ in shape: {shapes_a} and {shapes_b}")
+  if weights is None:
+    weights = [np.full(s[-1], 1.0 / s[-1], np.float32) for s in shapes_a]
+  if [w.shape for w in weights] != [s[-1:] for s in shapes_a]:
+    raise ValueError(f"weights {[w.shape for w in weights]} do not fit feature maps {shapes_a}")
+  total = 0.0
+  for a, b, weight in zip(features_a, features_b, weights, strict=True):
+    squares = jnp.square(_unit_length(a) - _unit_length(b))  # b h' w' c
+    total += (squares * weight).sum(axis=-1).mean(axis=(1, 2))
+  return total
+
+
+def _unit_length(x: Array) -> Array:
+  """Divides each feature by its length over channels, in float32; zeros stay zeros."""
+  x = x.astype(jnp.float32)
+  return x * lax.rsqrt(jnp.square(x).sum(axis=-1, keepdims=True) + EPSILON)
+
+
+def _conv(params: Params, name: str, x: Array, stride: int = 1, pad: int = 0) -> Array:
+  """Convolution, bias and ReLU, in x's dtype."""
+  y = lax.conv_general_dilated(
+    x,
+    jnp.asarray(params[f"{name}.w"], x.dtype),
+    window_strides=(stride, stride),
+    padding=((pad, pad), (pad, pad)),
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )
+  return jnp.maximum(y + jnp.asarray(params[f"{name}.b"], x.dtype), 0)
+
+
+def _max_pool(x: Array) -> Array:
+  """3 x 3, stride 2, size rounded up: the last window may hang over the right or lower edge."""
+  # (n - 3) is odd for even n: one more row is needed, and minus infinity never wins.
+  pads = tuple((0, (n - 3) % 2) for n in x.shape[1:3])
+  return lax.reduce_window(
+    x, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 2, 2, 1), ((0, 0), *pads, (0, 0))
+  )
