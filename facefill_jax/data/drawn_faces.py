@@ -1,0 +1,99 @@
+"""Drawn faces: an endless, labelled, freely usable set of portraits that needs no download.
+
+Each face is a person (drawn_traits), turned and lit (drawn_light), drawn part by part from back
+to front (drawn_scene, drawn_features, drawn_hair) on a board that keeps photo and labels together
+(drawn_canvas). The framing is that of CelebA-HQ: eyes at 47 % of the height, at 39 % and 61 % of
+the width when the face looks into the camera.
+"""
+
+import numpy as np
+
+from facefill_jax.data import drawn_features as features
+from facefill_jax.data import drawn_hair, drawn_scene
+from facefill_jax.data.drawn_canvas import Canvas
+from facefill_jax.data.drawn_light import Light, Pose, head_outline
+from facefill_jax.data.drawn_scene import noise
+from facefill_jax.data.drawn_traits import Traits, sample_traits
+from facefill_jax.labels import CLASSES
+
+SMALLEST, LARGEST = 32, 512
+_SKIN = CLASSES.index("skin")
+_GRAIN = 256  # cells of the skin grain: the same at every size
+
+
+def traits_of(seed: int, index: int) -> Traits:
+  """The person that (seed, index) stands for, at any size."""
+  return sample_traits(np.random.Generator(np.random.PCG64([seed, index])))
+
+
+def _grain(canvas: Canvas, rng: np.random.Generator, on_skin: np.ndarray, freckles: float) -> None:
+  """Mottled skin, pores and freckles."""
+  pores = rng.standard_normal((_GRAIN, _GRAIN)).astype(np.float32)
+  mottle = noise(rng, 64, 4)
+  field = canvas.grow(mottle) * np.float32(0.012) + canvas.grow(pores) * np.float32(0.022)
+  canvas.photo *= (1 + field * on_skin)[..., None]
+
+
+def render(traits: Traits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+  """Draws one person: (photo uint8 (size, size, 3), labels uint8 (size, size), 0..18)."""
+  canvas = Canvas(size)
+  pose = Pose(traits)
+  outline = head_outline(traits, pose)
+  light = Light(traits, pose, outline, canvas.side)
+  drawn_scene.background(canvas, traits, rng)
+  drawn_hair.back_hair(canvas, traits, pose, light, rng)
+  drawn_scene.neck(canvas, traits, pose, light)
+  drawn_scene.clothes(canvas, traits, pose, rng)
+  drawn_scene.necklace(canvas, traits, pose)
+  drawn_scene.head_shadow(canvas, traits, pose, outline)
+  for side in (-1, 1):
+    features.ear(canvas, traits, pose, light, side)
+  head = canvas.stencil(pose.place(outline))
+  canvas.paint(head, light.skin, _SKIN)
+  on_skin = np.zeros((canvas.side, canvas.side), np.float32)
+  on_skin[head.rows, head.cols] = head.alpha
+  features.beard(canvas, traits, pose, rng, on_skin)
+  features.nose(canvas, traits, pose)
+  for side in (-1, 1):
+    features.eye(canvas, traits, pose, side)
+    features.brow(canvas, traits, pose, rng, side)
+  features.mouth(canvas, traits, pose, light)
+  features.glasses(canvas, traits, pose)
+  drawn_hair.front_hair(canvas, traits, pose, light, rng, head)
+  drawn_scene.earrings(canvas, traits, pose)
+  drawn_hair.hat(canvas, traits, pose, light, rng)
+  return canvas.finish()
+
+
+class DrawnFaces:
+  """A source of drawn faces. Item i depends on (seed, start + i, size) only.
+
+  Args:
+    size: side of the pictures, 32..512. Every size shows the same people.
+    seed: chooses the set of people, from 0 up.
+    start: the first face's place in that set: sets with other places share nobody.
+    length: how many faces.
+
+  Raises:
+    ValueError: for a size, seed, start or length outside these ranges.
+  """
+
+  def __init__(self, size: int = 256, seed: int = 0, start: int = 0, length: int = 10_000):
+    if not SMALLEST <= size <= LARGEST:
+      raise ValueError(f"size must be {SMALLEST}..{LARGEST}, got {size}")
+    for name, value in (("seed", seed), ("start", start), ("length", length)):
+      if value < 0:
+        raise ValueError(f"{name} must be 0 or more, got {value}")
+    self.size, self.seed, self.start, self.length = size, seed, start, length
+
+  def __len__(self) -> int:
+    return self.length
+
+  def __getitem__(self, i: int) -> dict:
+    """dict(photo=uint8 (size, size, 3), labels=uint8 (size, size), 0..18, id=str)."""
+    if not 0 <= i < self.length:
+      raise IndexError(f"face {i} of {self.length}")
+    index = self.start + int(i)
+    rng = np.random.Generator(np.random.PCG64([self.seed, index, 1]))
+    photo, labels = render(traits_of(self.seed, index), self.size, rng)
+    return {"photo": photo, "labels": labels, "id": f"drawn-{self.seed}-{index}"}

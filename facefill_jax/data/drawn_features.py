@@ -1,0 +1,305 @@
+"""What sits in a drawn face: ears, nose, eyes, brows, mouth, beard, glasses.
+
+Every function draws on a Canvas, in the units of drawn_light. `side` is +1 for the person's left.
+"""
+
+import numpy as np
+
+from facefill_jax.data.drawn_canvas import Canvas, ellipse, ribbon, spline
+from facefill_jax.data.drawn_light import Light, Pose
+from facefill_jax.data.drawn_traits import Traits
+from facefill_jax.labels import CLASSES
+
+_ID = {name: i for i, name in enumerate(CLASSES)}
+
+
+def _of_side(left: str, right: str, side: int) -> int:
+  return _ID[left] if side > 0 else _ID[right]
+
+
+def _dark(traits: Traits, amount: float) -> np.ndarray:
+  """A dark line colour that suits the skin: 0 = the skin, 1 = nearly black."""
+  skin = np.array(traits.skin)
+  return skin * (1 - amount * np.array([0.80, 0.87, 0.85]))
+
+
+def ear(canvas: Canvas, t: Traits, pose: Pose, light: Light, side: int) -> None:
+  """An ear with its inner fold."""
+  w = t.width
+  outer = [(1.07, -0.12), (1.2, -0.26), (1.34, -0.16), (1.33, 0.14), (1.22, 0.42), (1.17, 0.6),
+           (1.06, 0.58), (1.02, 0.2)]  # fmt: skip
+  inner = [(1.14, -0.06), (1.22, -0.14), (1.27, -0.02), (1.24, 0.16), (1.16, 0.3), (1.15, 0.12)]
+
+  def to_frame(points):
+    return pose.frame(pose.rim([(side * x * w, y, -0.05) for x, y in points]))
+
+  shape = canvas.stencil(spline(to_frame(outer), closed=True))
+  lamp = 0.62 + 0.3 * side * t.light[0]
+  colour = light.ramp(t.skin, np.array(lamp)) * np.array([1.0, 0.93, 0.92])
+  canvas.paint(shape, colour, _of_side("l_ear", "r_ear", side))
+  fold = canvas.stencil(spline(to_frame(inner), closed=True), within=shape)
+  canvas.tint(fold, (0.78, 0.64, 0.62), 0.75)
+  rim = spline(to_frame([(1.13, -0.13), (1.22, -0.19), (1.29, -0.08), (1.27, 0.16)]))
+  canvas.paint(
+    canvas.stencil(ribbon(rim, t.scale * 0.03), within=shape), np.add(colour, 16), None, 0.6
+  )
+
+
+def nose(canvas: Canvas, t: Traits, pose: Pose) -> None:
+  """The label of the nose, its wings and nostrils; the height field has shaded it already."""
+  n, tip = t.nose_width, t.nose_length
+  right = [(0.11, 0.02), (0.12, 0.3), (0.2 * n, tip - 0.14), (0.29 * n, tip + 0.0),
+           (0.24 * n, tip + 0.11), (0.1, tip + 0.12)]  # fmt: skip
+  lifts = [0.12, 0.2, 0.16, 0.06, 0.08, 0.22]
+  half = [pose.on_face([p], a)[0] for p, a in zip(right, lifts, strict=True)]
+  other = [pose.on_face([(-p[0], p[1])], a)[0] for p, a in zip(right, lifts, strict=True)]
+  outline = [*half, pose.on_face([(0.0, tip + 0.15)], 0.26)[0], *other[::-1]]
+  shape = canvas.stencil(spline(pose.frame(outline), closed=True))
+  canvas.labels[shape.rows, shape.cols][shape.alpha >= 0.5] = _ID["nose"]
+  for side in (-1, 1):
+    wing = [(side * 0.215 * n, tip - 0.12), (side * 0.285 * n, tip - 0.02),
+            (side * 0.26 * n, tip + 0.09), (side * 0.2 * n, tip + 0.1)]  # fmt: skip
+    line = ribbon(
+      spline(pose.face(wing, 0.08)),
+      t.scale * np.interp(np.arange(25), [0, 14, 24], [0, 0.035, 0.01]),
+    )
+    canvas.paint(canvas.stencil(line), _dark(t, 0.5), None, 0.5)
+    hole = pose.face([(side * 0.11 * n, tip + 0.075)], 0.22)[0]
+    shape = ellipse(hole, (t.scale * 0.075 * n, t.scale * 0.034), turn=t.roll - side * 0.3)
+    canvas.paint(canvas.stencil(shape), _dark(t, 0.75), None, 0.8)
+
+
+def _lids(t: Traits, side: int) -> tuple[np.ndarray, np.ndarray]:
+  """Upper and lower lid from the inner to the outer corner, (n, 2) seen from the front."""
+  size = t.eye_size
+  up, low = 0.145 * size * t.eye_open, 0.085 * size * (0.6 + 0.4 * t.eye_open)
+  low *= 1 - 0.3 * max(t.smile, 0.0)
+  tilt = t.eye_tilt
+  inner, outer = (0.5 - 0.25 * size, 0.05), (0.5 + 0.27 * size, 0.02 - tilt)
+  upper = [inner, (0.39, -0.6 * up), (0.52, -up), (0.66, -0.68 * up - tilt * 0.5), outer]
+  lower = [inner, (0.40, low * 0.75 + 0.02), (0.52, low), (0.66, low * 0.7 - tilt * 0.4), outer]
+  upper, lower = spline(upper, steps=6), spline(lower, steps=6)
+  return upper * (side, 1.0), lower * (side, 1.0)
+
+
+def eye(canvas: Canvas, t: Traits, pose: Pose, side: int) -> None:
+  """One eye: white, iris, pupil, light spot, lids and lashes. Both look the same way."""
+  upper, lower = _lids(t, side)
+  u, low = pose.face(upper), pose.face(lower)
+  s = t.scale
+  if t.makeup > 0.35:
+    lid = canvas.soft(np.concatenate([u, pose.face(upper - (0, 0.13))[::-1]]), blur=0.010)
+    canvas.shade(lid, 1 - 0.5 * t.makeup * (1 - np.array(t.accent) / 300))
+  shape = canvas.stencil(np.concatenate([u, low[::-1]]))
+  canvas.paint(shape, (240, 236, 232), _of_side("l_eye", "r_eye", side))
+  middle = pose.face([(side * 0.515 + 0.1 * t.gaze[0], -0.02 + 0.06 * t.gaze[1])])[0]
+  narrow = max(0.6, float(np.cos(t.yaw + 0.25 * side)))
+
+  def disc(radius, shift=(0.0, 0.0)):
+    centre = (middle[0] + shift[0] * s, middle[1] + shift[1] * s)
+    outline = ellipse(centre, (radius * s * narrow, radius * s), points=24)
+    return canvas.stencil(outline, within=shape)
+
+  iris = np.array(t.iris)
+  canvas.paint(disc(0.138), iris * 0.42)
+  canvas.paint(disc(0.122), iris)
+  canvas.paint(
+    disc(0.085, (-0.02 * t.light[0], 0.035)), np.minimum(iris * 1.45 + 14, 255), None, 0.6
+  )
+  canvas.paint(disc(0.062), (18, 14, 16))
+  lid_shadow = ribbon(u + (0, 0.028 * s), s * 0.085)
+  canvas.tint(canvas.stencil(lid_shadow, within=shape), (0.60, 0.58, 0.62), 0.65)
+  canvas.paint(disc(0.036, (0.06 * t.light[0] * 1.2, -0.055)), (255, 255, 255), None, 0.95)
+  canvas.paint(disc(0.016, (-0.05 * t.light[0], 0.06)), (255, 255, 255), None, 0.5)
+  corner = ellipse(pose.face([(side * 0.27, 0.045)])[0], (0.03 * s, 0.02 * s))
+  canvas.paint(canvas.stencil(corner, within=shape), (214, 140, 130), None, 0.8)
+  _lashes(canvas, t, pose, upper, lower, side)
+
+
+def _lashes(canvas: Canvas, t: Traits, pose: Pose, upper, lower, side: int) -> None:
+  """Lash lines and the crease over the eye; long lashes for some."""
+  s, n = t.scale, len(upper)
+  grow = np.interp(np.arange(n), [0, n * 0.3, n * 0.8, n - 1], [0.25, 0.8, 1.0, 0.45])
+  weight = 0.042 + 0.022 * t.feminine + 0.02 * t.makeup
+  line = pose.face(upper)
+  canvas.paint(canvas.stencil(ribbon(line, s * weight * grow)), _dark(t, 0.97), None, 0.92)
+  if t.feminine > 0.5:
+    for k, reach in ((n - 9, 0.06), (n - 6, 0.08), (n - 3, 0.10)):
+      root = upper[k]
+      tip = root + np.array([side * reach * 0.9, -reach * (0.75 + 0.5 * t.makeup)])
+      lash = pose.face(spline([root, (root + tip) / 2 + (0, 0.012), tip], steps=4))
+      canvas.paint(canvas.stencil(ribbon(lash, s * np.linspace(0.04, 0.006, 9))), _dark(t, 0.97))
+  canvas.paint(canvas.stencil(ribbon(pose.face(lower), s * 0.02 * grow)), _dark(t, 0.62), None, 0.7)
+  crease = upper * (1.0, 1.15) - (0, 0.075)
+  canvas.paint(
+    canvas.stencil(ribbon(pose.face(crease[2:-2]), s * 0.026 * grow[2:-2])),
+    _dark(t, 0.5),
+    None,
+    0.5,
+  )
+  bag = pose.face(lower[3:-4] + (0.0, 0.10))
+  bag_width = s * 0.03 * np.sin(np.linspace(0, np.pi, len(bag)))
+  canvas.paint(canvas.stencil(ribbon(bag, bag_width)), _dark(t, 0.35), None, 0.15 + 0.35 * t.age)
+
+
+def brow(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator, side: int) -> None:
+  """One brow with its hairs."""
+  y, arch = -t.brow_height, t.brow_arch
+  middle = [(0.19, y + 0.05), (0.42, y - arch * 0.5), (0.64, y - arch), (0.87, y + 0.07)]
+  curve = spline(middle, steps=8) * (side, 1.0)
+  n = len(curve)
+  widths = t.brow_width * np.interp(np.arange(n), [0, 4, n * 0.6, n - 1], [0.7, 1.15, 0.85, 0.12])
+  shape = canvas.stencil(ribbon(pose.face(curve, 0.03), t.scale * widths))
+  canvas.paint(shape, t.brow, _of_side("l_brow", "r_brow", side), 0.86)
+  hairs, at = [], np.sort(rng.random(26)) * (n - 4)
+  for k, a in zip(at, rng.random(26), strict=True):
+    root = curve[int(k)] + (0, widths[int(k)] * (0.5 - 0.4 * a))
+    tip = curve[int(k) + 3] - (0, widths[int(k) + 3] * (0.3 + 0.3 * a))
+    hairs.append(pose.face([root, (root + tip) / 2 - (0, 0.01), tip], 0.03))
+  tones = 0.7 + 0.75 * rng.random(26)
+  canvas.texture(shape, canvas.lines(hairs, tones, shape, 0.0035))
+
+
+def mouth(canvas: Canvas, t: Traits, pose: Pose, light: Light) -> None:
+  """Lips, and the open mouth with teeth and tongue between them."""
+  w = t.mouth_width * (1 + 0.16 * t.smile)
+  y, gap, full, up = 1.07, t.mouth_open, t.lip_fullness, -0.11 * t.smile
+  corner = (w, y + up)
+  cupid = [(-w, y + up), (-0.55 * w, y - 0.055 * full + 0.45 * up), (-0.15 * w, y - 0.115 * full),
+           (0, y - 0.09 * full), (0.15 * w, y - 0.115 * full),
+           (0.55 * w, y - 0.055 * full + 0.45 * up), corner]  # fmt: skip
+  seam = [(-w, y + up), (-0.5 * w, y + 0.012 + 0.3 * up), (0, y + 0.018), (0.5 * w, y + 0.012 + 0.3 * up),
+          corner]  # fmt: skip
+  under = [(-w, y + up), (-0.55 * w, y + gap * 0.72 + 0.02 + 0.2 * up), (0, y + gap + 0.025),
+           (0.55 * w, y + gap * 0.72 + 0.02 + 0.2 * up), corner]  # fmt: skip
+  bottom = [(-w, y + up), (-0.55 * w, y + gap * 0.85 + 0.105 * full + 0.15 * up),
+            (0, y + gap + 0.165 * full), (0.55 * w, y + gap * 0.85 + 0.105 * full + 0.15 * up),
+            corner]  # fmt: skip
+  cupid, seam, under, bottom = (pose.face(spline(c), 0.1) for c in (cupid, seam, under, bottom))
+  skin = np.maximum(np.array(t.skin), 1.0)
+  field = light.skin * (np.array(t.lips) / skin).astype(np.float32)
+  if gap > 0.02:
+    _inner_mouth(canvas, t, pose, seam, under, w, y, gap)
+  canvas.paint(canvas.stencil(np.concatenate([cupid, seam[::-1]])), field * 0.90, _ID["u_lip"])
+  lower = canvas.stencil(np.concatenate([under, bottom[::-1]]))
+  canvas.paint(lower, field, _ID["l_lip"])
+  shine = ellipse(
+    pose.face([(-0.12 * w * -np.sign(t.light[0]), y + gap + 0.075 * full)], 0.12)[0],
+    (0.17 * t.scale, 0.03 * t.scale), turn=t.roll,
+  )  # fmt: skip
+  canvas.paint(canvas.stencil(shine, within=lower), (255, 236, 230), None, 0.16 + 0.3 * t.makeup)
+  if gap <= 0.02:
+    pen = np.interp(np.arange(len(seam)), [0, 16, len(seam) - 1], [0.02, 0.04, 0.02]) * t.scale
+    canvas.paint(canvas.stencil(ribbon(seam, pen)), _dark(t, 0.88), None, 0.85)
+  for side in (-1, 1):
+    dimple = pose.face([(side * (w + 0.02), y + up)], 0.05)[0]
+    canvas.paint(canvas.stencil(ellipse(dimple, (0.035 * t.scale,) * 2)), _dark(t, 0.6), None, 0.4)
+
+
+def _inner_mouth(canvas: Canvas, t: Traits, pose: Pose, seam, under, w, y, gap) -> None:
+  inside = canvas.stencil(np.concatenate([seam, under[::-1]]))
+  canvas.paint(inside, (74, 22, 28), _ID["mouth"])
+  tongue = pose.face([(0.0, y + gap + 0.02)], 0.1)[0]
+  radii = (0.5 * w * t.scale, 0.55 * gap * t.scale)
+  canvas.paint(canvas.stencil(ellipse(tongue, radii), within=inside), (196, 92, 94), None, 0.8)
+  depth = 0.11 if t.smile > 0.2 else 0.06
+  edge = pose.face([(0.9 * w, y - 0.1), (0.75 * w, y + 0.02), (0.4 * w, y + depth - 0.02), (0, y + depth),
+                    (-0.4 * w, y + depth - 0.02), (-0.75 * w, y + 0.02), (-0.9 * w, y - 0.1)], 0.1)  # fmt: skip
+  teeth = canvas.stencil(spline(edge), within=inside)
+  canvas.paint(teeth, (246, 240, 230))
+  gaps = [
+    pose.face([(x * w, y - 0.1), (x * w, y + 0.2)], 0.1) for x in (-0.45, -0.22, 0, 0.22, 0.45)
+  ]
+  canvas.texture(teeth, canvas.lines(gaps, np.full(5, 0.9), teeth, 0.002))
+  lip_shadow = ribbon(seam + (0, 0.02 * t.scale), 0.06 * t.scale)
+  canvas.tint(canvas.stencil(lip_shadow, within=inside), (0.62, 0.55, 0.55), 0.7)
+
+
+def beard(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator, on_skin) -> None:
+  """A beard: soft stubble, or hairs that follow the jaw. Labelled skin, as the data sets do."""
+  if t.beard == "none":
+    return
+  j, chin = t.jaw, t.chin
+  lip = [(-0.55, 1.18), (-0.42, 0.92), (-0.14, 0.84), (0.14, 0.84), (0.42, 0.92), (0.55, 1.18),
+         (0.4, 1.06), (0, 0.97), (-0.4, 1.06)]  # fmt: skip
+  goatee = [(-0.3, 1.3), (-0.34, 1.55), (-0.22, chin), (0.22, chin), (0.34, 1.55), (0.3, 1.3),
+            (0, 1.36)]  # fmt: skip
+  full = [(-1.08 * j, 0.3), (-0.98 * j, 0.75), (-0.6, 1.0), (-0.42, 0.9), (0, 0.86), (0.42, 0.9),
+          (0.6, 1.0), (0.98 * j, 0.75), (1.08 * j, 0.3), (1.12 * j, 0.9), (0.9 * j, 1.35),
+          (0.5 * j, chin), (0, chin + 0.06), (-0.5 * j, chin), (-0.9 * j, 1.35),
+          (-1.12 * j, 0.9)]  # fmt: skip
+  parts = {"moustache": [lip], "goatee": [lip, goatee]}.get(t.beard, [full, lip])
+  outlines = [spline(pose.face(p, 0.05), closed=True) for p in parts]
+  mask = canvas.soft(*outlines, blur=0.012) * on_skin
+  strength = 0.34 if t.beard == "stubble" else 0.86
+  everywhere = canvas.stencil(np.array([(0, 0), (1, 0), (1, 1), (0, 1)], np.float64))
+  coat = np.array(t.brow) * 0.95 + 0.05 * np.array(t.skin)
+  shade = canvas.photo.mean(axis=2, keepdims=True) / (np.mean(t.skin) + 1e-6)
+  canvas.paint(everywhere, coat * (0.35 + 0.75 * shade), None, mask * np.float32(strength))
+  count = 700
+  x = (rng.random(count) * 2 - 1) * 1.05
+  y = 0.8 + rng.random(count) * (chin - 0.75)
+  lean = np.stack([x * 0.08, np.full(count, 0.09)], axis=1) * (0.6 + 0.8 * rng.random((count, 1)))
+  if t.beard == "stubble":
+    lean *= 0.3
+  roots = np.stack([x, y], axis=1)
+  curves = np.stack([pose.face(roots), pose.face(roots + lean)], axis=1)
+  tones = 0.55 + 0.8 * rng.random(count)
+  drawn = canvas.lines(list(curves), tones, everywhere, 0.0025)
+  canvas.photo *= (1 + mask * np.float32(0.8) * (drawn - 1))[..., None]
+
+
+_LENSES = {
+  "round": [(0, -0.33), (0.24, -0.24), (0.34, 0), (0.24, 0.25), (0, 0.34), (-0.24, 0.25), (-0.34, 0),
+            (-0.24, -0.24)],
+  "square": [(-0.33, -0.26), (0, -0.28), (0.36, -0.26), (0.4, -0.18), (0.36, 0.2), (0.26, 0.28),
+             (-0.2, 0.28), (-0.31, 0.2), (-0.36, -0.16)],
+  "aviator": [(-0.3, -0.22), (0, -0.27), (0.36, -0.22), (0.38, 0.05), (0.2, 0.37), (-0.05, 0.36),
+              (-0.28, 0.12)],
+  "cat": [(-0.32, -0.16), (0, -0.26), (0.34, -0.36), (0.46, -0.4), (0.4, -0.05), (0.22, 0.24),
+          (-0.12, 0.27), (-0.3, 0.1)],
+}  # fmt: skip
+
+
+def glasses(canvas: Canvas, t: Traits, pose: Pose) -> None:
+  """Frames and lenses. Eyes and brows keep their label behind clear glass, not behind dark."""
+  if t.glasses == "none":
+    return
+  pen = t.scale * {"round": 0.045, "square": 0.065, "aviator": 0.032, "cat": 0.06}[t.glasses]
+  rims, lenses = [], []
+  for side in (-1, 1):
+    points = np.array([(side * (0.53 + x), 0.03 + y) for x, y in _LENSES[t.glasses]])
+    outline = spline(pose.frame(pose.on_face(points, 0.2)), closed=True)
+    lenses.append(outline)
+    rims.append(ribbon(np.concatenate([outline, outline[:1]]), pen))
+    hinge = [
+      (side * 0.88, -0.1, 1.0),
+      (side * 1.08 * t.width, -0.1, 0.45),
+      (side * 1.16 * t.width, -0.06, -0.1),
+    ]
+    if pose.visible(side) > 0.2:
+      rims.append(ribbon(pose.frame(hinge), pen * 1.1))
+  bridge = [(-0.2, -0.04), (0.0, -0.1), (0.2, -0.04)]
+  rims.append(ribbon(spline(pose.face(bridge, 0.22)), pen))
+  canvas.shade(
+    canvas.soft(*[r + (-0.02 * t.light[0], 0.014) for r in rims], blur=0.008), (0.72, 0.64, 0.62)
+  )
+  glass, frame = canvas.stencil(*lenses), canvas.stencil(*rims)
+  seen = [_ID[n] for n in ("l_eye", "r_eye", "l_brow", "r_brow")]
+  view = canvas.labels[glass.rows, glass.cols]
+  keep = np.isin(view, seen) & (not t.glasses_dark)
+  view[(glass.alpha >= 0.5) & ~keep] = _ID["eye_g"]
+  if t.glasses_dark:
+    canvas.paint(glass, np.array(t.glasses_colour) * 0.35 + 12, None, 0.90)
+  else:
+    canvas.paint(glass, (236, 244, 248), None, 0.09)
+  for lens in lenses:
+    low, high = lens.min(axis=0), lens.max(axis=0)
+    x, width, y0, y1 = low[0], high[0] - low[0], low[1], high[1]
+    bar = np.array(
+      [(x + 0.5 * width, y0), (x + 0.75 * width, y0), (x + 0.4 * width, y1), (x + 0.15 * width, y1)]
+    )
+    canvas.paint(canvas.stencil(bar, within=glass), (255, 255, 255), None, 0.14)
+  canvas.paint(frame, t.glasses_colour, _ID["eye_g"])
+  glint = canvas.stencil(*[r + (0.0, -0.003) for r in rims], within=frame)
+  canvas.paint(glint, np.minimum(np.array(t.glasses_colour) + 70, 255), None, 0.35)
