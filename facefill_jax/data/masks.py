@@ -188,7 +188,7 @@ def draw_free_form(rng: np.random.Generator, size, low=0.0, high=1.0) -> np.ndar
       hole = before
     else:
       share = new
-    if share >= 0.95 * target and share > 0:
+    if share >= max(0.95 * target, low) and share > 0:
       break
   return hole.view(bool)
 
@@ -196,7 +196,7 @@ def draw_free_form(rng: np.random.Generator, size, low=0.0, high=1.0) -> np.ndar
 def _add_box(rng: np.random.Generator, hole: np.ndarray, missing: float) -> None:
   """Sets a box of about `missing` (or less) of the picture, partly outside at times."""
   h, w = hole.shape
-  area = min(missing, 0.5) * rng.uniform(0.3, 1.0)
+  area = min(missing, 0.6) * rng.uniform(0.3, 1.0)
   aspect = math.exp(rng.uniform(-0.7, 0.7))
   height = max(round(h * min(math.sqrt(area * aspect), 1.0)), 1)
   width = max(round(w * min(math.sqrt(area / aspect), 1.0)), 1)
@@ -208,20 +208,20 @@ def _add_box(rng: np.random.Generator, hole: np.ndarray, missing: float) -> None
 def _add_stroke(rng: np.random.Generator, hole: np.ndarray, missing: float) -> None:
   """Sets a wandering stroke that bends by about 72 degrees to and fro at each corner."""
   h, w = hole.shape
-  short = min(h, w)
   count = int(rng.integers(3, 10))
-  thickness = max(round(short * min(rng.uniform(0.04, 0.2), 0.5 * math.sqrt(missing))), 1)
-  bend = 0.4 * math.pi + rng.normal(0.0, 0.13 * math.pi, count)
-  angles = rng.uniform(0, 2 * math.pi) + np.cumsum(np.where(np.arange(count) % 2, bend, -bend))
+  widest = min(0.2 + 0.2 * missing, 0.5 * math.sqrt(missing))
+  thickness = max(round(min(h, w) * min(rng.uniform(0.04, 0.3), widest)), 1)
+  bends = rng.normal(0.4 * math.pi, 0.13 * math.pi, count)
+  bends[::2] *= -1
+  angles = rng.uniform(0, 2 * math.pi) + np.cumsum(bends)
   # The whole stroke covers about length * thickness, so short strokes for small holes.
-  mean_length = min(math.hypot(h, w) / 8, 1.5 * missing * h * w / (thickness * count))
-  lengths = np.clip(rng.normal(mean_length, mean_length / 2, count), 0.0, 2 * mean_length)
-  point = rng.uniform((0, 0), (w, h))
-  points = [point]
-  for step in lengths[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=-1):
-    point = np.clip(point + step, 0, (w - 1, h - 1))
-    points.append(point)
-  cv2.polylines(hole, [np.array(points, np.int32)], False, 1, thickness)
+  length = min(math.hypot(h, w) / 8, 1.5 * missing * h * w / (thickness * count))
+  lengths = np.abs(rng.normal(length, length / 2, count))
+  points = np.empty((count + 1, 2))  # x, y
+  points[0] = rng.random(2) * (w, h)
+  points[1:, 0] = points[0, 0] + np.cumsum(lengths * np.cos(angles))
+  points[1:, 1] = points[0, 1] + np.cumsum(lengths * np.sin(angles))
+  cv2.polylines(hole, [points.astype(np.int32)], False, 1, thickness)
 
 
 def draw_box(rng: np.random.Generator, size, low=0.0, high=1.0) -> np.ndarray:

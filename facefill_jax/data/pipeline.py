@@ -7,6 +7,12 @@ processes, nor on where a run was resumed.
 
 import collections.abc
 import math
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import weakref
 
 import cv2
 import grain
@@ -23,17 +29,20 @@ class Batches(collections.abc.Iterator):
 
   def __init__(self, iterator):
     self._iterator = iterator
+    # Also at exit: left to the interpreter's end, workers die in a page of tracebacks.
+    self._close = weakref.finalize(self, iterator.close)
 
   def __next__(self) -> dict[str, np.ndarray]:
-    if self._iterator is None:
+    if not self._close.alive:
       raise ValueError("this iterator of batches is closed")
-    return next(self._iterator)
+    # Workers send shared memory, which grain unmaps when its own array dies: a copy is safe to
+    # keep, to hand to a device, and to still hold when the program ends.
+    return {name: np.array(value, subok=False) for name, value in next(self._iterator).items()}
 
   def close(self) -> None:
-    """Stops the workers. Left to the garbage collector, they end in a page of tracebacks."""
-    if self._iterator is not None:
-      self._iterator.close()
-      self._iterator = None
+    """Stops the workers and waits for them. Closing twice is fine."""
+    self._close()
+    self._iterator = None
 
   def __enter__(self) -> "Batches":
     return self
@@ -137,11 +146,39 @@ def batches(
   dataset = dataset.batch(batch_size // process_count, drop_remainder=True)[start:]
   iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
   if workers:
+    _check_shared_memory(workers, batch_size // process_count * resolution**2 * 5)
     if not flags.FLAGS.is_parsed():
       flags.FLAGS.mark_as_parsed()  # grain's workers read an absl flag, also outside app.run
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
-    iterable = iterable.mp_prefetch(options)
+    iterable = iterable.mp_prefetch(options, worker_init_fn=_start_worker)
   return Batches(iter(iterable))
+
+
+def _start_worker(index: int, count: int) -> None:
+  """Runs first in each worker: it obeys its parent alone, and does not outlive it."""
+  # A signal sent to the whole group is for the parent, which may still want a batch before it
+  # saves and closes its workers; a killed parent (SIGKILL) cannot close them.
+  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  signal.signal(signal.SIGTERM, signal.SIG_IGN)
+  cv2.setNumThreads(1)
+  threading.Thread(target=_follow_parent, daemon=True).start()
+
+
+def _follow_parent() -> None:
+  multiprocessing.parent_process().join()
+  os._exit(1)
+
+
+def _check_shared_memory(workers: int, batch_bytes: int) -> None:
+  """ValueError if /dev/shm is too small for the batches under way: writing would be a SIGBUS."""
+  needed = (
+    5 * workers * batch_bytes
+  )  # two buffered on either side of each worker, one in the making
+  if os.path.isdir("/dev/shm") and (free := shutil.disk_usage("/dev/shm").free) < needed:
+    raise ValueError(
+      f"{workers} workers need about {needed / 2**20:.0f} MiB of shared memory, /dev/shm has "
+      f"{free / 2**20:.0f} free; use fewer workers or give the container more (docker --shm-size)"
+    )
 
 
 def _mix(sources, seed: int) -> grain.MapDataset:
