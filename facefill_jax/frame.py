@@ -1,0 +1,132 @@
+"""The square of a photo that the networks see: out of the photo, and back into its hole only.
+
+NumPy and OpenCV, no files, no jax. Masks are bool (h, w), True = hole.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from facefill_jax.labels import VOID
+
+
+@dataclass(frozen=True)
+class Frame:
+  """A square of the photo, in its pixels. It may reach past the photo's edges."""
+
+  top: int
+  left: int
+  size: int
+
+  def crop(
+    self, pixels: np.ndarray, mask: np.ndarray, resolution: int
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """The square at the model's resolution. No pixel under the mask has a say in it.
+
+    A cell is hole as soon as one hole pixel, or anything outside the photo, has weight in it: all
+    other cells are means of known pixels only, and need no normalisation by the mask.
+
+    Args:
+      pixels: uint8 (h, w, 3).
+      mask: bool (h, w), True = hole.
+      resolution: side of the result.
+
+    Returns:
+      uint8 (resolution, resolution, 3), black in the hole; bool (resolution, resolution).
+    """
+    hidden = np.where(mask[..., None], np.uint8(0), pixels)
+    square = self._cut(hidden, 0)
+    weight = self._cut(mask.astype(np.float32), 1.0)
+    # Linear where it grows: its weights are never negative, so that hole pixels cannot cancel.
+    hole = _resize(weight, resolution, cv2.INTER_LINEAR) > 0
+    cells = _resize(square, resolution, cv2.INTER_LINEAR)
+    return np.where(hole[..., None], np.uint8(0), cells), hole
+
+  def crop_labels(self, ids: np.ndarray, resolution: int) -> np.ndarray:
+    """Class ids uint8 (h, w) -> (resolution, resolution): nearest; void outside the photo."""
+    return _resize_nearest(self._cut(ids, VOID), resolution)
+
+  def paste(self, pixels: np.ndarray, mask: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """The photo with its hole, and nothing else, taken from the filled square.
+
+    Args:
+      pixels: uint8 (h, w, 3).
+      mask: bool (h, w), True = hole; the hole must lie inside the frame.
+      filled: uint8 (r, r, 3), the square at any resolution.
+
+    Returns:
+      uint8 (h, w, 3): the bytes of `pixels` wherever the mask is False.
+    """
+    if not self.contains(mask):
+      raise ValueError(f"{self} does not contain the whole hole")
+    whole = pixels.copy()
+    inside, square = self._windows(pixels.shape)
+    hole = mask[inside]
+    whole[inside][hole] = _resize(filled, self.size, cv2.INTER_CUBIC)[square][hole]
+    return whole
+
+  def paste_labels(self, ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Class ids (r, r) -> uint8 `size` = (h, w): nearest; void outside the frame."""
+    whole = np.full(size, VOID, np.uint8)
+    inside, square = self._windows(size)
+    whole[inside] = _resize_nearest(ids, self.size)[square]
+    return whole
+
+  def contains(self, mask: np.ndarray) -> bool:
+    """Whether every hole pixel of the mask, bool (h, w), lies inside the frame."""
+    inside, _ = self._windows(mask.shape)
+    return int(np.count_nonzero(mask[inside])) == int(np.count_nonzero(mask))
+
+  def _windows(self, shape: tuple[int, ...]):
+    """Where frame and photo meet: slices of the photo, and the same pixels' of the square."""
+    starts = [max(0, at) for at in (self.top, self.left)]
+    ends = [
+      max(start, min(extent, at + self.size))
+      for start, extent, at in zip(starts, shape[:2], (self.top, self.left), strict=True)
+    ]
+    inside = tuple(slice(a, b) for a, b in zip(starts, ends, strict=True))
+    square = tuple(
+      slice(s.start - at, s.stop - at) for s, at in zip(inside, (self.top, self.left), strict=True)
+    )
+    return inside, square
+
+  def _cut(self, array: np.ndarray, outside) -> np.ndarray:
+    inside, square = self._windows(array.shape)
+    cut = np.full((self.size, self.size, *array.shape[2:]), outside, array.dtype)
+    cut[square] = array[inside]
+    return cut
+
+
+def square_frame(height: int, width: int, mask: np.ndarray) -> Frame:
+  """The square that the networks see: the largest in the photo, as central as the hole allows.
+
+  If the hole is wider than the photo's short side, it is the smallest square that holds the hole;
+  it then reaches past both long edges, and what lies outside is hole too.
+
+  Args:
+    height, width: of the photo.
+    mask: bool (height, width), True = hole, with at least one hole pixel.
+  """
+  spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
+  (top, bottom), (left, right) = [(int(s[0]), int(s[-1]) + 1) for s in spans]
+  size = max(min(height, width), bottom - top, right - left)
+  return Frame(_offset(height, size, top, bottom), _offset(width, size, left, right), size)
+
+
+def _offset(extent: int, size: int, start: int, end: int) -> int:
+  """Nearest to the centre such that [start, end) lies in [offset, offset + size)."""
+  centre = (extent - size) // 2
+  return centre if size >= extent else min(max(centre, end - size), start)
+
+
+def _resize(array: np.ndarray, side: int, growing: int) -> np.ndarray:
+  """Square -> square: means over areas when it shrinks, cv2's `growing` when it grows."""
+  if array.shape[0] == side:
+    return array
+  how = cv2.INTER_AREA if array.shape[0] > side else growing
+  return cv2.resize(array, (side, side), interpolation=how)
+
+
+def _resize_nearest(ids: np.ndarray, side: int) -> np.ndarray:
+  return cv2.resize(ids, (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
