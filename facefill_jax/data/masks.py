@@ -224,12 +224,18 @@ def _add_stroke(rng: np.random.Generator, hole: np.ndarray, missing: float) -> N
   cv2.polylines(hole, [points.astype(np.int32)], False, 1, thickness)
 
 
+def _draw_share(rng: np.random.Generator, usual_low, usual_high, low, high) -> float:
+  """A hole share within the usual bounds and low..high; within low..high if they do not meet."""
+  bounds = max(usual_low, low), min(usual_high, high)
+  return rng.uniform(*bounds) if bounds[1] - bounds[0] > 0.01 else rng.uniform(low, high)
+
+
 def draw_box(rng: np.random.Generator, size, low=0.0, high=1.0) -> np.ndarray:
-  """One rectangle with 5..75 % of the picture, or what low..high leave of that: bool (h, w)."""
+  """One rectangle with 5..75 % of the picture, within low..high: bool (h, w)."""
   h, w = size
-  area = rng.uniform(*np.clip((0.05, 0.75), low, high))
+  area = _draw_share(rng, 0.05, 0.75, low, high)
   # Within these bounds neither side is longer than the picture's.
-  limit = min(math.log(2.0), -math.log(area) if area > 0 else 1.0)
+  limit = min(math.log(2.0), abs(math.log(area)) if area > 0 else 1.0)
   aspect = math.exp(rng.uniform(-limit, limit))
   height = min(max(round(h * math.sqrt(area * aspect)), 1), h)
   width = min(max(round(w * math.sqrt(area / aspect)), 1), w)
@@ -249,10 +255,10 @@ def draw_half(rng: np.random.Generator, size) -> np.ndarray:
 
 
 def draw_border(rng: np.random.Generator, size, low=0.0, high=1.0) -> np.ndarray:
-  """All but a window in the centre; 25..85 % hole, or what low..high leave: bool (h, w)."""
+  """All but a window in the centre; 25..85 % hole, within low..high: bool (h, w)."""
   h, w = size
-  window = 1.0 - rng.uniform(*np.clip((0.25, 0.85), low, high))
-  limit = min(0.3, -math.log(window) if window > 0 else 0.3)
+  window = 1.0 - _draw_share(rng, 0.25, 0.85, low, high)
+  limit = min(0.3, abs(math.log(window)) if window > 0 else 0.3)
   aspect = math.exp(rng.uniform(-limit, limit))
   height = min(round(h * math.sqrt(window * aspect)), h)
   width = min(round(w * math.sqrt(window / aspect)), w)

@@ -28,27 +28,31 @@ class Batches(collections.abc.Iterator):
   """An endless iterator of batches. Close it (or use `with`) to stop its worker processes."""
 
   def __init__(self, iterator):
-    self._iterator = iterator
+    self._held = [iterator]
     # Also at exit: left to the interpreter's end, workers die in a page of tracebacks.
-    self._close = weakref.finalize(self, iterator.close)
+    self._close = weakref.finalize(self, _close_all, self._held)
 
   def __next__(self) -> dict[str, np.ndarray]:
-    if not self._close.alive:
+    if not self._held:
       raise ValueError("this iterator of batches is closed")
     # Workers send shared memory, which grain unmaps when its own array dies: a copy is safe to
     # keep, to hand to a device, and to still hold when the program ends.
-    return {name: np.array(value, subok=False) for name, value in next(self._iterator).items()}
+    return {name: np.array(value, subok=False) for name, value in next(self._held[0]).items()}
 
   def close(self) -> None:
     """Stops the workers and waits for them. Closing twice is fine."""
     self._close()
-    self._iterator = None
 
   def __enter__(self) -> "Batches":
     return self
 
   def __exit__(self, *_) -> None:
     self.close()
+
+
+def _close_all(held: list) -> None:
+  while held:
+    held.pop().close()
 
 
 class Frame(grain.transforms.RandomMap):
