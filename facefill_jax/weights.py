@@ -30,7 +30,7 @@ FORMAT = 1
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
 _SUMS = "SHA256SUMS"
-_CHECKED = ("config.json", "labels.json", "README.md", *(f"{n}.safetensors" for n in NETWORKS))
+_CHECKED = ("config.json", "labels.json", "README.md")
 _JSON_BYTES = 1 << 20  # far above any real one: a gigabyte of JSON is not a model's config
 
 
@@ -48,16 +48,17 @@ def save_model(
 
   Args:
     directory: made with its parents; an older model there is replaced.
-    params: {"layout": tree, "texture": tree}, nested dicts of float32 or bfloat16 arrays.
-    config: JSON-able; "format" (1), "size" and "resolution" are required, and the trees must be
-      those of `stages.abstract_params(size)`.
+    params: one tree a trained stage, {"layout": tree, "texture": tree} or one of them: nested
+      dicts of float32 or bfloat16 arrays.
+    config: JSON-able; "format" (1), "size", "resolution" and "stages_trained" (the keys of
+      `params`) are required, and the trees must be those of `stages.abstract_params(size)`.
 
   Raises:
     ModelError: the config or a tree is not right, or `directory` holds something else.
   """
   target = Path(directory).resolve()
   _check_config(config, "config")
-  flat = _flatten_checked(params, config["size"])
+  flat = _flatten_checked(params, config)
   _check_replaceable(target)
   target.parent.mkdir(parents=True, exist_ok=True)
   new, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
@@ -69,7 +70,7 @@ def save_model(
     _write_json(new / "config.json", dict(config))
     _write_json(new / "labels.json", _labels_json())
     (new / "README.md").write_text(_model_card(config, flat), encoding="utf-8")
-    sums = "".join(f"{_sha256(new / name)}  {name}\n" for name in _CHECKED)
+    sums = "".join(f"{_sha256(new / name)}  {name}\n" for name in _checked(config))
     (new / _SUMS).write_text(sums, encoding="utf-8")
     for path in [*new.iterdir(), new]:
       _sync(path)
@@ -88,7 +89,8 @@ def load_model(directory: str | os.PathLike) -> tuple[dict, dict[str, dict]]:
   """Reads a model directory after checking all of it.
 
   Returns:
-    The config, and {"layout": tree, "texture": tree} of numpy arrays (float32 or bfloat16).
+    The config, and one tree for each of its "stages_trained" ("layout", "texture") of numpy
+    arrays (float32 or bfloat16).
 
   Raises:
     ModelError: no such directory; a file missing, changed or of an unknown format; a tensor
@@ -99,15 +101,17 @@ def load_model(directory: str | os.PathLike) -> tuple[dict, dict[str, dict]]:
     raise ModelError(f"{root}: no such model directory")
   config = _read_json(root / "config.json")
   _check_config(config, str(root / "config.json"))
-  _check_sums(root)
+  _check_sums(root, config)
   classes = _read_json(root / "labels.json").get("classes")
   if classes != list(labels.CLASSES):
     raise ModelError(f"{root / 'labels.json'}: these are not this version's classes: {classes}")
   wanted = _wanted_shapes(config["size"])
-  for name in NETWORKS:  # all headers before any tensor
+  for name in config["stages_trained"]:  # all headers before any tensor
     path = root / f"{name}.safetensors"
     _check_shapes(read_shapes(path), wanted[name], f"{path} (size {config['size']!r})")
-  return config, {name: load_safetensors(root / f"{name}.safetensors") for name in NETWORKS}
+  return config, {
+    name: load_safetensors(root / f"{name}.safetensors") for name in config["stages_trained"]
+  }
 
 
 def read_shapes(path: str | os.PathLike) -> dict[str, tuple[int, ...]]:
@@ -166,12 +170,14 @@ def _few(names: list[str]) -> str:
   return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def _flatten_checked(params: Mapping[str, Mapping], size: str) -> dict[str, dict[str, np.ndarray]]:
-  """Both trees as {"a/b/c": array} in C order, which is the only order safetensors keeps."""
-  if set(params) != set(NETWORKS):
-    raise ModelError(f"params must have {NETWORKS}, got {tuple(params)}")
-  wanted, flat = _wanted_shapes(size), {}
-  for name in NETWORKS:
+def _flatten_checked(
+  params: Mapping[str, Mapping], config: Mapping
+) -> dict[str, dict[str, np.ndarray]]:
+  """The trees as {"a/b/c": array} in C order, which is the only order safetensors keeps."""
+  if set(params) != set(config["stages_trained"]):
+    raise ModelError(f"params are {sorted(params)}, stages_trained {config['stages_trained']}")
+  wanted, flat = _wanted_shapes(config["size"]), {}
+  for name in params:
     leaves = traverse_util.flatten_dict(dict(params[name]), sep="/")
     _check_shapes({k: np.shape(x) for k, x in leaves.items()}, wanted[name], f"params of {name}")
     flat[name] = {key: np.array(leaf, order="C") for key, leaf in leaves.items()}
@@ -182,13 +188,18 @@ def _flatten_checked(params: Mapping[str, Mapping], size: str) -> dict[str, dict
 
 
 def _check_config(config: Mapping, where: str) -> None:
-  for key in ("format", "size", "resolution"):
+  for key in ("format", "size", "resolution", "stages_trained"):
     if key not in config:
       raise ModelError(f"{where}: {key!r} is missing")
   if config["format"] != FORMAT:
     raise ModelError(f"{where}: model format {config['format']!r}; this version reads {FORMAT}")
   if not isinstance(config["size"], str) or config["size"] not in stages.SIZES:
     raise ModelError(f"{where}: unknown size {config['size']!r}; valid: {', '.join(stages.SIZES)}")
+  trained = config["stages_trained"]
+  if (
+    not isinstance(trained, list | tuple) or not trained or any(t not in NETWORKS for t in trained)
+  ):
+    raise ModelError(f"{where}: stages_trained {trained!r}; valid: some of {', '.join(NETWORKS)}")
   side = config["resolution"]
   if not isinstance(side, int) or isinstance(side, bool) or side < 64 or side % 32:
     raise ModelError(f"{where}: resolution {side!r} is not a multiple of 32, from 64 up")
@@ -203,7 +214,12 @@ def _check_replaceable(target: Path) -> None:
     raise ModelError(f"{target}: is a file, not a model directory")
 
 
-def _check_sums(root: Path) -> None:
+def _checked(config: Mapping) -> tuple[str, ...]:
+  """The files of a model directory that SHA256SUMS speaks of."""
+  return (*_CHECKED, *(f"{name}.safetensors" for name in config["stages_trained"]))
+
+
+def _check_sums(root: Path, config: Mapping) -> None:
   """Raises ModelError naming the first file that is missing or not what SHA256SUMS says."""
   path = root / _SUMS
   if not path.is_file():
@@ -212,7 +228,7 @@ def _check_sums(root: Path) -> None:
   for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
     digest, _, name = line.partition("  ")
     sums[name] = digest
-  for name in _CHECKED:
+  for name in _checked(config):
     if not (root / name).is_file():
       raise ModelError(f"{root / name}: missing")
     if name not in sums:
@@ -259,13 +275,11 @@ def _labels_json() -> dict:
 
 def _model_card(config: Mapping, flat: Mapping[str, Mapping[str, np.ndarray]]) -> str:
   counts = {name: sum(x.size for x in tensors.values()) for name, tensors in flat.items()}
-  trained = ", ".join(config.get("stages_trained", ())) or "none"
+  networks = " and ".join(f"{name} ({count:,} parameters)" for name, count in counts.items())
   return f"""# A face inpainting model
 
-Two networks of facefill_jax, size `{config["size"]}`, trained at {config["resolution"]} px:
-layout ({counts["layout"]:,} parameters) and texture ({counts["texture"]:,}).
+Of facefill_jax, size `{config["size"]}`, trained at {config["resolution"]} px: {networks}.
 
-- Stages trained: {trained}
 - Training data: {config.get("data", "not said")}
 - Framing of the training faces: {config.get("framing", {}).get("kind", "not said")}
 

@@ -13,6 +13,7 @@ import safetensors.numpy
 from facefill_jax import stages, weights
 
 CONFIG = {"format": 1, "size": "tiny", "resolution": 64, "stages_trained": ["layout", "texture"]}
+FILES = ("config.json", "labels.json", "README.md", "layout.safetensors", "texture.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,7 @@ def test_files_follow_sha256sum_and_hold_classes(saved):
   for line in (saved / "SHA256SUMS").read_text().splitlines():
     digest, name = line.split("  ")
     assert hashlib.sha256((saved / name).read_bytes()).hexdigest() == digest
-  assert {p.name for p in saved.iterdir()} == {*weights._CHECKED, "SHA256SUMS"}
+  assert {p.name for p in saved.iterdir()} == {*FILES, "SHA256SUMS"}
   held = json.loads((saved / "labels.json").read_text())
   assert held["classes"][1] == "skin" and len(held["palette"]) == 20
   assert "tiny" in (saved / "README.md").read_text()
@@ -100,6 +101,13 @@ def test_a_newer_model_replaces_an_older_one(model, params):
   config, loaded = weights.load_model(model)
   assert config["data"] == "others"
   assert jax.tree.all(jax.tree.map(np.array_equal, loaded, other))
+
+
+def test_a_model_may_be_one_stage(params, tmp_path):
+  config = {**CONFIG, "stages_trained": ["layout"]}
+  weights.save_model(tmp_path / "m", {"layout": params["layout"]}, config)
+  assert not (tmp_path / "m" / "texture.safetensors").exists()
+  assert list(weights.load_model(tmp_path / "m")[1]) == ["layout"]
 
 
 def test_a_failed_save_leaves_the_old_model(model, params, monkeypatch):
@@ -123,7 +131,7 @@ def test_save_never_replaces_what_is_no_model(params, tmp_path):
     weights.save_model(tmp_path / "letters" / "dear.txt", params, CONFIG)
 
 
-@pytest.mark.parametrize("name", weights._CHECKED)
+@pytest.mark.parametrize("name", FILES)
 def test_a_flipped_bit_or_a_missing_file_is_named(model, name):
   data = bytearray((model / name).read_bytes())
   data[-3] ^= 1
@@ -151,6 +159,8 @@ def test_no_directory_no_sums_no_json(model, tmp_path):
     ({"size": ["tiny"]}, ("unknown size",)),
     ({"resolution": 72}, ("72", "multiple of 32")),
     ({"resolution": "64"}, ("'64'",)),
+    ({"stages_trained": []}, ("stages_trained []", "layout, texture")),
+    ({"stages_trained": [["layout"]]}, ("stages_trained",)),
     ({"size": "small"}, ("safetensors (size 'small')", "tensors missing")),
   ],
 )

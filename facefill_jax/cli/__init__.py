@@ -1,0 +1,46 @@
+"""The `facefill` command. One file a verb; nothing heavy is imported before a verb needs it."""
+
+import sys
+import traceback
+
+import click
+
+from facefill_jax import __version__
+from facefill_jax.cli import fill
+from facefill_jax.cli.failures import CANCELLED, describe
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="facefill")
+def commands() -> None:
+  """Fill holes in photos of faces."""
+
+
+commands.add_command(fill.fill)
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs the command line.
+
+  Args:
+    argv: arguments without the program's name; None takes the process's own.
+
+  Returns:
+    The exit code: 0 ok, 1 a bug of ours, 2 usage, 3 input, 4 model, 130 cancelled. A failure is
+    one line on stderr, and a traceback before it if the verb was given -v.
+  """
+  options = {"verbose": False}
+  try:
+    result = commands.main(argv, prog_name="facefill", standalone_mode=False, obj=options)
+    return result if isinstance(result, int) else 0
+  except click.exceptions.NoArgsIsHelpError as error:
+    error.show()  # many lines, and wanted
+    return error.exit_code
+  except click.exceptions.Abort:
+    click.echo("facefill: cancelled", err=True)
+    return CANCELLED
+  except Exception as error:
+    if options["verbose"]:
+      traceback.print_exc(file=sys.stderr)
+    click.echo(f"facefill: {describe(error)}", err=True)
+    return error.exit_code if isinstance(error, click.ClickException) else 1

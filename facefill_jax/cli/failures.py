@@ -1,0 +1,31 @@
+"""What the commands exit with: 0 ok, 2 usage (click's own), and these."""
+
+import click
+
+CANCELLED = 130  # 128 + SIGINT, as shells have it
+
+
+class InputFailure(click.ClickException):
+  """A photo, mask or layout that cannot be used, or a picture that cannot be written."""
+
+  exit_code = 3
+
+
+class ModelFailure(click.ClickException):
+  """A model directory that cannot be used."""
+
+  exit_code = 4
+
+
+def describe(error: Exception) -> str:
+  """One line, whatever the message; usage errors say where help is."""
+  if not isinstance(error, click.ClickException):
+    return f"unexpected {type(error).__name__}: {_line(str(error))} (-v shows where)"
+  line = _line(error.format_message())
+  if isinstance(error, click.UsageError) and error.ctx is not None:
+    line = f"{line} (see {error.ctx.command_path} --help)"
+  return line
+
+
+def _line(text: str) -> str:
+  return " ".join(text.split())

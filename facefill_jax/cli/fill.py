@@ -1,0 +1,109 @@
+"""facefill fill: one photo, one mask, one answer."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+from facefill_jax import photo as photos
+from facefill_jax.cli.failures import InputFailure, ModelFailure
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.argument("photo", type=_FILE)
+@click.argument("mask", type=_FILE)
+@click.option("--model", type=_FILE, required=True, metavar="DIR", help="A trained model.")
+@click.option("-o", "--output", type=_FILE, help="Default: PHOTO's name with .filled.png.")
+@click.option(
+  "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+  help="Another seed is another answer.",
+)  # fmt: skip
+@click.option("--layout", type=_FILE, help="Fill by this layout, an edited --save-layout.")
+@click.option("--save-layout", type=_FILE, help="Write the layout that was used, as PNG.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
+@click.pass_obj
+def fill(
+  options, photo, mask, model, output, seed, layout, save_layout, overwrite, verbose
+) -> None:
+  """Fill the hole in PHOTO: the white part of MASK, a picture of the same size.
+
+  Every pixel outside the hole comes back as it was (not in JPEG files: they cannot keep pixels).
+  """
+  options["verbose"] = verbose
+  output = output or photo.with_name(f"{photo.stem}.filled.png")
+  _check_outputs(output, save_layout, overwrite)
+  with _speaking():
+    known, hole, wish = _read(photo, mask, layout)
+    click.echo(photos.describe_hole(hole), err=True)
+    filled = _pipeline(model)(known.pixels, hole, seed=seed, layout=wish)
+    photos.write_photo(output, filled.whole, known.icc_profile)
+    click.echo(f"wrote {output}", err=True)
+    if save_layout:
+      photos.write_layout(save_layout, filled.layout)
+      click.echo(f"wrote {save_layout}", err=True)
+
+
+def _read(
+  photo: Path, mask: Path, layout: Path | None
+) -> tuple[photos.PhotoFile, np.ndarray, np.ndarray | None]:
+  """Photo, mask bool (h, w), True = hole, and layout uint8 (h, w) or None."""
+  known = photos.read_photo(photo)
+  if mask.exists() and mask.samefile(photo):
+    raise photos.PhotoError(f"{mask}: is the photo itself, not a mask")
+  size = known.pixels.shape[:2]
+  return known, photos.read_mask(mask, size), photos.read_layout(layout, size) if layout else None
+
+
+def _pipeline(model: Path):
+  """The model, ready. Imported here: jax takes seconds, and a bad photo should not wait for it."""
+  from facefill_jax import inpaint, weights
+
+  try:
+    return inpaint.FaceFillPipeline.from_directory(model)
+  except weights.ModelError as error:
+    raise ModelFailure(str(error)) from error
+
+
+@contextlib.contextmanager
+def _speaking() -> Iterator[None]:
+  """PhotoErrors become exit code 3; PhotoWarnings become lines, each at once."""
+
+  def show(message, category, filename, lineno, file=None, line=None):
+    if issubclass(category, photos.PhotoWarning):
+      click.echo(f"warning: {message}", err=True)
+    else:
+      shown_before(message, category, filename, lineno, file, line)
+
+  with warnings.catch_warnings():
+    warnings.simplefilter("always", photos.PhotoWarning)
+    shown_before, warnings.showwarning = warnings.showwarning, show
+    try:
+      yield
+    except photos.PhotoError as error:
+      raise InputFailure(str(error)) from error
+
+
+def _check_outputs(output: Path, save_layout: Path | None, overwrite: bool) -> None:
+  """Before any work: the suffixes are known, the folders exist, and nothing is overwritten."""
+  try:
+    photos.check_output(output)
+  except photos.PhotoError as error:
+    raise click.UsageError(str(error), click.get_current_context()) from error
+  wanted = [output]
+  if save_layout:
+    if save_layout.suffix.lower() != ".png":
+      raise click.UsageError(f"{save_layout}: layouts are written as .png")
+    wanted.append(save_layout)
+  if len({path.absolute() for path in wanted}) < len(wanted):
+    raise click.UsageError(f"{output}: would be both the picture and its layout")
+  for path in wanted:
+    if not path.parent.is_dir():
+      raise click.UsageError(f"{path}: no such folder {path.parent}")
+    if path.is_dir() or (path.exists() and not overwrite):
+      raise click.UsageError(f"{path}: exists; give --overwrite to replace it")

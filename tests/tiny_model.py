@@ -1,0 +1,28 @@
+"""Networks of size tiny with random numbers in them: enough for all that needs no training."""
+
+import jax
+import numpy as np
+
+from facefill_jax import stages
+
+CONFIG = {
+  "format": 1,
+  "size": "tiny",
+  "resolution": 64,
+  "stages_trained": ["layout", "texture"],
+  "framing": {"kind": "as given"},
+  "data": "none: random numbers",
+}
+
+
+def random_params(seed: int = 0) -> dict:
+  """{"layout": tree, "texture": tree} of numpy float32. Initialising under jit takes far longer."""
+  rng = np.random.default_rng(seed)
+
+  def value(path, leaf):
+    x = rng.standard_normal(leaf.shape, np.float32)
+    if leaf.ndim > 1:
+      return x / np.sqrt(np.prod(leaf.shape[:-1])).astype(np.float32)
+    return (path[-1].key == "scale") + np.float32(0.1) * x
+
+  return jax.tree_util.tree_map_with_path(value, stages.abstract_params("tiny"))
