@@ -54,7 +54,8 @@ def ssim_map(whole: Photo, truth: Photo) -> Float[Array, "b hs ws 3"]:
 
   Source: Wang et al., "Image quality assessment: from error visibility to structural similarity",
   IEEE TIP 2004, eq. 13: Gaussian window 11 x 11 of sigma 1.5, K1 = .01, K2 = .03; moments
-  weighted by the window without the n / (n - 1) of a sample. On RGB channels, not on luma.
+  weighted by the window without the n / (n - 1) of a sample. On RGB channels, not on luma, with
+  black at 0: comparing means by their ratio, SSIM changes with the zero point.
 
   Raises:
     ValueError: shapes differ, or a side is shorter than the window.
@@ -62,10 +63,11 @@ def ssim_map(whole: Photo, truth: Photo) -> Float[Array, "b hs ws 3"]:
   _check_pair(whole, truth)
   if min(whole.shape[1:3]) <= 2 * SSIM_RIM:
     raise ValueError(f"SSIM needs at least {2 * SSIM_RIM + 1} pixels a side, got {whole.shape}")
-  c1, c2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2
+  c1, c2 = 0.01**2, 0.03**2
+  whole, truth = ((x.astype(jnp.float32) + 1.0) / 2.0 for x in (whole, truth))
   # One filter pass over all five moments, stacked as channels.
   moments = (whole, truth, whole * whole, truth * truth, whole * truth)
-  blurred = _gaussian(jnp.concatenate(moments, axis=-1).astype(jnp.float32))
+  blurred = _gaussian(jnp.concatenate(moments, axis=-1))
   mean_a, mean_b, square_a, square_b, product = jnp.split(blurred, 5, axis=-1)
   variance_a, variance_b = square_a - mean_a**2, square_b - mean_b**2
   covariance = product - mean_a * mean_b

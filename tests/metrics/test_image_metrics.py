@@ -24,13 +24,14 @@ def window():
 
 
 def numpy_ssim(a, b):
-  """SSIM of two (h, w) planes at each position of the window, by its definition, float64."""
+  """SSIM of two (h, w) planes at each position of the window, by its definition, on 0..255."""
   weights, size = window(), a.shape[0] - 10
-  c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+  a, b = ((x.astype(float) + 1) * 127.5 for x in (a, b))
+  c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
   out = np.zeros((size, size))
   for i in range(size):
     for j in range(size):
-      p, q = a[i : i + 11, j : j + 11].astype(float), b[i : i + 11, j : j + 11].astype(float)
+      p, q = a[i : i + 11, j : j + 11], b[i : i + 11, j : j + 11]
       mp, mq = (weights * p).sum(), (weights * q).sum()
       vp, vq = (weights * (p - mp) ** 2).sum(), (weights * (q - mq) ** 2).sum()
       cov = (weights * (p - mp) * (q - mq)).sum()
@@ -77,7 +78,8 @@ def test_ssim_against_its_definition():
 def test_ssim_of_flat_pictures_by_hand():
   shape = (1, 12, 12, 3)
   a, b = np.full(shape, 0.5, np.float32), np.full(shape, -0.25, np.float32)
-  want = (2 * 0.5 * -0.25 + 4e-4) / (0.5**2 + 0.25**2 + 4e-4)  # variances are 0
+  # 0.75 and 0.375 with black at 0; variances are 0.
+  want = (2 * 0.75 * 0.375 + 1e-4) / (0.75**2 + 0.375**2 + 1e-4)
   np.testing.assert_allclose(image.ssim(a, b), want, rtol=1e-3)
 
 

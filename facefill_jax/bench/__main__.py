@@ -1,0 +1,46 @@
+"""`python -m facefill_jax.bench VERB`: measurements, one file a verb.
+
+Exit codes: 0 ok, 2 usage, 3 input, 4 model; a failure is one line on stderr.
+"""
+
+import sys
+
+import click
+
+from facefill_jax.bench.quality import quality
+from facefill_jax.models.perceptual import WeightFileError
+from facefill_jax.weights import ModelError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
+@click.pass_obj
+def commands(options: dict, verbose: bool) -> None:
+  """Measure models."""
+  options["verbose"] = verbose
+
+
+commands.add_command(quality)
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs the command line (None: the process's own arguments) and returns the exit code."""
+  options = {"verbose": False}
+  try:
+    commands.main(argv, prog_name="facefill_jax.bench", standalone_mode=False, obj=options)
+    return 0
+  except click.ClickException as error:
+    error.show()
+    return error.exit_code
+  except click.exceptions.Abort:
+    click.echo("cancelled", err=True)
+    return 130  # 128 + SIGINT, as shells have it
+  except (ValueError, OSError) as error:
+    if options["verbose"]:
+      raise
+    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    return 4 if isinstance(error, ModelError | WeightFileError) else 3
+
+
+if __name__ == "__main__":
+  sys.exit(main())
