@@ -11,6 +11,13 @@ import numpy as np
 from facefill_jax.labels import VOID
 
 
+LARGEST = 10_000  # side in pixels; a hole along a long panorama would ask for terabytes
+
+
+class FrameError(ValueError):
+  """A hole that no square of a sane size can hold."""
+
+
 @dataclass(frozen=True)
 class Frame:
   """A square of the photo, in its pixels. It may reach past the photo's edges."""
@@ -107,10 +114,18 @@ def square_frame(height: int, width: int, mask: np.ndarray) -> Frame:
   Args:
     height, width: of the photo.
     mask: bool (height, width), True = hole, with at least one hole pixel.
+
+  Raises:
+    FrameError: the square would be larger than LARGEST.
   """
   spans = [np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0)]
   (top, bottom), (left, right) = [(int(s[0]), int(s[-1]) + 1) for s in spans]
   size = max(min(height, width), bottom - top, right - left)
+  if size > LARGEST:
+    raise FrameError(
+      f"the hole needs a square of {size} x {size} pixels, and {LARGEST} is the largest: "
+      f"make photo and mask smaller"
+    )
   return Frame(_offset(height, size, top, bottom), _offset(width, size, left, right), size)
 
 

@@ -17,7 +17,7 @@ from facefill_jax import labels as face_labels
 
 PIXEL_CAP = 100_000_000
 LOSSLESS = {
-  ".png": {"format": "PNG"},
+  ".png": {"format": "PNG", "compress_level": 4},  # a third of level 6's time, 5 % larger
   ".tif": {"format": "TIFF", "compression": "tiff_deflate"},
   ".tiff": {"format": "TIFF", "compression": "tiff_deflate"},
   ".bmp": {"format": "BMP"},
@@ -88,7 +88,7 @@ def read_mask(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
   image, _ = _open(path)
   _check_size(path, image, size, "mask")
   grey = cv2.cvtColor(_rgb(image, path), cv2.COLOR_RGB2GRAY)
-  values = np.unique(grey)
+  values = np.flatnonzero(cv2.calcHist([grey], [0], None, [256], [0, 256]))
   if len(values) > _GREY_VALUES:
     raise PhotoError(
       f"{path}: has {len(values)} grey values: not a mask. Paint the hole white and the rest "

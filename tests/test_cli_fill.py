@@ -152,6 +152,11 @@ def test_bad_input_exits_3(folder, warm, capsys):
     ("photo.png", "photo.png", ("the photo itself",)),
   ):
     failed(capsys, 3, ["fill", photo, mask, *warm], *words)
+  long = np.zeros((2, 12_000), np.uint8)
+  Image.fromarray(long).save("long.png")
+  long[0, 100:-100] = 255
+  Image.fromarray(long).save("wide.png")
+  failed(capsys, 3, ["fill", "long.png", "wide.png", *warm], "11800 x 11800", "smaller")
   bad_layout = ["fill", "photo.png", "mask.png", *warm, "--layout", "grey.png"]
   failed(capsys, 3, bad_layout, "grey.png", "0..19")
   assert not list(folder.glob("*.filled.png"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from facefill_jax.frame import Frame, square_frame
+from facefill_jax.frame import LARGEST, Frame, FrameError, square_frame
 from facefill_jax.labels import VOID
 
 
@@ -123,3 +123,9 @@ def test_labels_survive_the_way_out_and_back(resolution):
   inside = back != VOID  # what was outside the photo is void now
   assert inside.mean() > 0.8
   np.testing.assert_array_equal(back[inside], ids[inside])
+
+
+def test_a_hole_along_a_panorama_is_refused_before_memory_is_taken():
+  assert square_frame(2, LARGEST + 1, hole(2, LARGEST + 1, 0, 1, 0, LARGEST)).size == LARGEST
+  with pytest.raises(FrameError, match="10001 x 10001"):
+    square_frame(2, LARGEST + 1, hole(2, LARGEST + 1, 0, 1, 0, LARGEST + 1))

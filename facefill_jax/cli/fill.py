@@ -10,6 +10,7 @@ import numpy as np
 
 from facefill_jax import photo as photos
 from facefill_jax.cli.failures import InputFailure, ModelFailure
+from facefill_jax.frame import FrameError
 
 _FILE = click.Path(path_type=Path)
 
@@ -72,7 +73,7 @@ def _pipeline(model: Path):
 
 @contextlib.contextmanager
 def _speaking() -> Iterator[None]:
-  """PhotoErrors become exit code 3; PhotoWarnings become lines, each at once."""
+  """Errors of the input become exit code 3; PhotoWarnings become lines, each at once."""
 
   def show(message, category, filename, lineno, file=None, line=None):
     if issubclass(category, photos.PhotoWarning):
@@ -85,7 +86,7 @@ def _speaking() -> Iterator[None]:
     shown_before, warnings.showwarning = warnings.showwarning, show
     try:
       yield
-    except photos.PhotoError as error:
+    except (photos.PhotoError, FrameError) as error:
       raise InputFailure(str(error)) from error
 
 
