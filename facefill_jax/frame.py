@@ -10,7 +10,6 @@ import numpy as np
 
 from facefill_jax.labels import VOID
 
-
 LARGEST = 10_000  # side in pixels; a hole along a long panorama would ask for terabytes
 
 
