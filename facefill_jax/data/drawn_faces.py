@@ -6,19 +6,21 @@ to front (drawn_scene, drawn_features, drawn_hair) on a board that keeps photo a
 the width when the face looks into the camera.
 """
 
+import cv2
 import numpy as np
 
 from facefill_jax.data import drawn_features as features
 from facefill_jax.data import drawn_hair, drawn_scene
-from facefill_jax.data.drawn_canvas import Canvas
+from facefill_jax.data.drawn_canvas import Canvas, ellipse
 from facefill_jax.data.drawn_light import Light, Pose, head_outline
 from facefill_jax.data.drawn_scene import noise
 from facefill_jax.data.drawn_traits import Traits, sample_traits
 from facefill_jax.labels import CLASSES
 
 SMALLEST, LARGEST = 32, 512
+_FRECKLED = ((-0.55, 0.45), (0.0, 0.38), (0.55, 0.45))
 _SKIN = CLASSES.index("skin")
-_GRAIN = 256  # cells of the skin grain: the same at every size
+_GRAIN = 160  # cells of the skin grain: the same at every size
 
 
 def traits_of(seed: int, index: int) -> Traits:
@@ -26,12 +28,15 @@ def traits_of(seed: int, index: int) -> Traits:
   return sample_traits(np.random.Generator(np.random.PCG64([seed, index])))
 
 
-def _grain(canvas: Canvas, rng: np.random.Generator, on_skin: np.ndarray, freckles: float) -> None:
+def _grain(canvas: Canvas, t: Traits, pose: Pose, rng, on_skin: np.ndarray) -> None:
   """Mottled skin, pores and freckles."""
-  pores = rng.standard_normal((_GRAIN, _GRAIN)).astype(np.float32)
-  mottle = noise(rng, 64, 4)
-  field = canvas.grow(mottle) * np.float32(0.012) + canvas.grow(pores) * np.float32(0.022)
-  canvas.photo *= (1 + field * on_skin)[..., None]
+  pores = rng.standard_normal((_GRAIN, _GRAIN), dtype=np.float32) * np.float32(0.022)
+  mottle = cv2.resize(noise(rng, 64, 4), (_GRAIN, _GRAIN)) * np.float32(0.012)
+  dots = (rng.random((_GRAIN, _GRAIN)) < 0.05).astype(np.float32)
+  canvas.photo *= (1 + canvas.grow(pores + mottle) * on_skin)[..., None]
+  if t.freckles > 0:
+    cheeks = [ellipse(p, (0.5 * t.scale, 0.22 * t.scale)) for p in pose.face(_FRECKLED)]
+    canvas.shade(canvas.soft(*cheeks, blur=0.03) * canvas.grow(dots) * on_skin, (0.72, 0.58, 0.5))
 
 
 def render(traits: Traits, size: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -52,14 +57,15 @@ def render(traits: Traits, size: int, rng: np.random.Generator) -> tuple[np.ndar
   canvas.paint(head, light.skin, _SKIN)
   on_skin = np.zeros((canvas.side, canvas.side), np.float32)
   on_skin[head.rows, head.cols] = head.alpha
+  _grain(canvas, traits, pose, rng, on_skin)
   features.beard(canvas, traits, pose, rng, on_skin)
   features.nose(canvas, traits, pose)
   for side in (-1, 1):
-    features.eye(canvas, traits, pose, side)
-    features.brow(canvas, traits, pose, rng, side)
+    features.eye(canvas, traits, pose, light, side)
+    features.brow(canvas, traits, pose, light, rng, side)
   features.mouth(canvas, traits, pose, light)
   features.glasses(canvas, traits, pose)
-  drawn_hair.front_hair(canvas, traits, pose, light, rng, head)
+  drawn_hair.front_hair(canvas, traits, pose, light, rng)
   drawn_scene.earrings(canvas, traits, pose)
   drawn_hair.hat(canvas, traits, pose, light, rng)
   return canvas.finish()

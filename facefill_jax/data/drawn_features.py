@@ -5,7 +5,7 @@ Every function draws on a Canvas, in the units of drawn_light. `side` is +1 for 
 
 import numpy as np
 
-from facefill_jax.data.drawn_canvas import Canvas, ellipse, ribbon, spline
+from facefill_jax.data.drawn_canvas import Canvas, ellipse, moved, ribbon, spline
 from facefill_jax.data.drawn_light import Light, Pose
 from facefill_jax.data.drawn_traits import Traits
 from facefill_jax.labels import CLASSES
@@ -15,6 +15,11 @@ _ID = {name: i for i, name in enumerate(CLASSES)}
 
 def _of_side(left: str, right: str, side: int) -> int:
   return _ID[left] if side > 0 else _ID[right]
+
+
+def _crease(canvas: Canvas, outline: np.ndarray, depth: float, opacity: float) -> None:
+  """A fold in the skin: darkens what is there, in the light as in the shade."""
+  canvas.tint(canvas.stencil(outline), 1 - depth * np.array([0.80, 0.87, 0.85]), opacity)
 
 
 def _dark(traits: Traits, amount: float) -> np.ndarray:
@@ -48,13 +53,12 @@ def ear(canvas: Canvas, t: Traits, pose: Pose, light: Light, side: int) -> None:
 def nose(canvas: Canvas, t: Traits, pose: Pose) -> None:
   """The label of the nose, its wings and nostrils; the height field has shaded it already."""
   n, tip = t.nose_width, t.nose_length
-  right = [(0.11, 0.02), (0.12, 0.3), (0.2 * n, tip - 0.14), (0.29 * n, tip + 0.0),
-           (0.24 * n, tip + 0.11), (0.1, tip + 0.12)]  # fmt: skip
-  lifts = [0.12, 0.2, 0.16, 0.06, 0.08, 0.22]
-  half = [pose.on_face([p], a)[0] for p, a in zip(right, lifts, strict=True)]
-  other = [pose.on_face([(-p[0], p[1])], a)[0] for p, a in zip(right, lifts, strict=True)]
-  outline = [*half, pose.on_face([(0.0, tip + 0.15)], 0.26)[0], *other[::-1]]
-  shape = canvas.stencil(spline(pose.frame(outline), closed=True))
+  right = np.array([(0.11, 0.02), (0.12, 0.3), (0.2 * n, tip - 0.14), (0.29 * n, tip + 0.0),
+           (0.24 * n, tip + 0.11), (0.1, tip + 0.12), (0.0, tip + 0.15)])  # fmt: skip
+  lifts = np.array([0.12, 0.2, 0.16, 0.06, 0.08, 0.22, 0.26])
+  outline = np.concatenate([right, right[-2::-1] * (-1, 1)])
+  lifts = np.concatenate([lifts, lifts[-2::-1]])
+  shape = canvas.stencil(spline(pose.face(outline, lifts), closed=True))
   canvas.labels[shape.rows, shape.cols][shape.alpha >= 0.5] = _ID["nose"]
   for side in (-1, 1):
     wing = [(side * 0.215 * n, tip - 0.12), (side * 0.285 * n, tip - 0.02),
@@ -63,7 +67,7 @@ def nose(canvas: Canvas, t: Traits, pose: Pose) -> None:
       spline(pose.face(wing, 0.08)),
       t.scale * np.interp(np.arange(25), [0, 14, 24], [0, 0.035, 0.01]),
     )
-    canvas.paint(canvas.stencil(line), _dark(t, 0.5), None, 0.5)
+    _crease(canvas, line, 0.5, 0.5)
     hole = pose.face([(side * 0.11 * n, tip + 0.075)], 0.22)[0]
     shape = ellipse(hole, (t.scale * 0.075 * n, t.scale * 0.034), turn=t.roll - side * 0.3)
     canvas.paint(canvas.stencil(shape), _dark(t, 0.75), None, 0.8)
@@ -72,17 +76,17 @@ def nose(canvas: Canvas, t: Traits, pose: Pose) -> None:
 def _lids(t: Traits, side: int) -> tuple[np.ndarray, np.ndarray]:
   """Upper and lower lid from the inner to the outer corner, (n, 2) seen from the front."""
   size = t.eye_size
-  up, low = 0.145 * size * t.eye_open, 0.085 * size * (0.6 + 0.4 * t.eye_open)
+  up, low = 0.165 * size * t.eye_open, 0.10 * size * (0.6 + 0.4 * t.eye_open)
   low *= 1 - 0.3 * max(t.smile, 0.0)
   tilt = t.eye_tilt
-  inner, outer = (0.5 - 0.25 * size, 0.05), (0.5 + 0.27 * size, 0.02 - tilt)
+  inner, outer = (0.5 - 0.26 * size, 0.05), (0.5 + 0.29 * size, 0.02 - tilt)
   upper = [inner, (0.39, -0.6 * up), (0.52, -up), (0.66, -0.68 * up - tilt * 0.5), outer]
   lower = [inner, (0.40, low * 0.75 + 0.02), (0.52, low), (0.66, low * 0.7 - tilt * 0.4), outer]
   upper, lower = spline(upper, steps=6), spline(lower, steps=6)
   return upper * (side, 1.0), lower * (side, 1.0)
 
 
-def eye(canvas: Canvas, t: Traits, pose: Pose, side: int) -> None:
+def eye(canvas: Canvas, t: Traits, pose: Pose, light: Light, side: int) -> None:
   """One eye: white, iris, pupil, light spot, lids and lashes. Both look the same way."""
   upper, lower = _lids(t, side)
   u, low = pose.face(upper), pose.face(lower)
@@ -101,18 +105,19 @@ def eye(canvas: Canvas, t: Traits, pose: Pose, side: int) -> None:
     return canvas.stencil(outline, within=shape)
 
   iris = np.array(t.iris)
-  canvas.paint(disc(0.138), iris * 0.42)
-  canvas.paint(disc(0.122), iris)
+  canvas.paint(disc(0.152), iris * 0.42)
+  canvas.paint(disc(0.135), iris)
   canvas.paint(
-    disc(0.085, (-0.02 * t.light[0], 0.035)), np.minimum(iris * 1.45 + 14, 255), None, 0.6
+    disc(0.095, (-0.02 * t.light[0], 0.035)), np.minimum(iris * 1.45 + 14, 255), None, 0.6
   )
-  canvas.paint(disc(0.062), (18, 14, 16))
-  lid_shadow = ribbon(u + (0, 0.028 * s), s * 0.085)
+  canvas.paint(disc(0.066), (18, 14, 16))
+  lid_shadow = ribbon(moved(u, 0, 0.028 * s), s * 0.085)
   canvas.tint(canvas.stencil(lid_shadow, within=shape), (0.60, 0.58, 0.62), 0.65)
   canvas.paint(disc(0.036, (0.06 * t.light[0] * 1.2, -0.055)), (255, 255, 255), None, 0.95)
   canvas.paint(disc(0.016, (-0.05 * t.light[0], 0.06)), (255, 255, 255), None, 0.5)
   corner = ellipse(pose.face([(side * 0.27, 0.045)])[0], (0.03 * s, 0.02 * s))
   canvas.paint(canvas.stencil(corner, within=shape), (214, 140, 130), None, 0.8)
+  canvas.texture(shape, np.clip(0.5 + 0.55 * light.falling_on(shape), 0, 1.03))
   _lashes(canvas, t, pose, upper, lower, side)
 
 
@@ -130,32 +135,30 @@ def _lashes(canvas: Canvas, t: Traits, pose: Pose, upper, lower, side: int) -> N
       lash = pose.face(spline([root, (root + tip) / 2 + (0, 0.012), tip], steps=4))
       canvas.paint(canvas.stencil(ribbon(lash, s * np.linspace(0.04, 0.006, 9))), _dark(t, 0.97))
   canvas.paint(canvas.stencil(ribbon(pose.face(lower), s * 0.02 * grow)), _dark(t, 0.62), None, 0.7)
-  crease = upper * (1.0, 1.15) - (0, 0.075)
-  canvas.paint(
-    canvas.stencil(ribbon(pose.face(crease[2:-2]), s * 0.026 * grow[2:-2])),
-    _dark(t, 0.5),
-    None,
-    0.5,
-  )
-  bag = pose.face(lower[3:-4] + (0.0, 0.10))
-  bag_width = s * 0.03 * np.sin(np.linspace(0, np.pi, len(bag)))
-  canvas.paint(canvas.stencil(ribbon(bag, bag_width)), _dark(t, 0.35), None, 0.15 + 0.35 * t.age)
+  crease = ribbon(pose.face(moved(upper * (1.0, 1.15), 0.0, -0.075)), s * 0.026 * grow)
+  _crease(canvas, crease, 0.5, 0.5)
+  bag = pose.face(moved(lower[3:-4], 0.0, 0.10))
+  bag = ribbon(bag, s * 0.03 * np.sin(np.linspace(0, np.pi, len(bag))))
+  _crease(canvas, bag, 0.35, 0.15 + 0.35 * t.age)
 
 
-def brow(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator, side: int) -> None:
+def brow(canvas: Canvas, t: Traits, pose: Pose, light: Light, rng, side: int) -> None:
   """One brow with its hairs."""
   y, arch = -t.brow_height, t.brow_arch
-  middle = [(0.19, y + 0.05), (0.42, y - arch * 0.5), (0.64, y - arch), (0.87, y + 0.07)]
+  middle = [(0.2, y + 0.0), (0.42, y - arch * 0.6), (0.64, y - arch), (0.88, y + 0.08)]
   curve = spline(middle, steps=8) * (side, 1.0)
   n = len(curve)
   widths = t.brow_width * np.interp(np.arange(n), [0, 4, n * 0.6, n - 1], [0.7, 1.15, 0.85, 0.12])
   shape = canvas.stencil(ribbon(pose.face(curve, 0.03), t.scale * widths))
-  canvas.paint(shape, t.brow, _of_side("l_brow", "r_brow", side), 0.86)
-  hairs, at = [], np.sort(rng.random(26)) * (n - 4)
-  for k, a in zip(at, rng.random(26), strict=True):
-    root = curve[int(k)] + (0, widths[int(k)] * (0.5 - 0.4 * a))
-    tip = curve[int(k) + 3] - (0, widths[int(k) + 3] * (0.3 + 0.3 * a))
-    hairs.append(pose.face([root, (root + tip) / 2 - (0, 0.01), tip], 0.03))
+  colour = np.array(t.brow, np.float32) * np.clip(light.falling_on(shape), 0.3, 1.1)[..., None]
+  canvas.paint(shape, colour, _of_side("l_brow", "r_brow", side), 0.86)
+  at = np.sort(rng.random(26) * (n - 4)).astype(int)
+  up = rng.random((26, 1))
+  root, tip = curve[at].copy(), curve[at + 3].copy()
+  root[:, 1:] += widths[at][:, None] * (0.5 - 0.4 * up)
+  tip[:, 1:] -= widths[at + 3][:, None] * (0.3 + 0.3 * up)
+  hairs = np.stack([root, moved((root + tip) / 2, 0, -0.01), tip], axis=1)
+  hairs = pose.face(hairs.reshape(-1, 2), 0.03).reshape(26, 3, 2)
   tones = 0.7 + 0.75 * rng.random(26)
   canvas.texture(shape, canvas.lines(hairs, tones, shape, 0.0035))
 
@@ -179,7 +182,7 @@ def mouth(canvas: Canvas, t: Traits, pose: Pose, light: Light) -> None:
   skin = np.maximum(np.array(t.skin), 1.0)
   field = light.skin * (np.array(t.lips) / skin).astype(np.float32)
   if gap > 0.02:
-    _inner_mouth(canvas, t, pose, seam, under, w, y, gap)
+    _inner_mouth(canvas, t, pose, light, seam, under, w, y, gap)
   canvas.paint(canvas.stencil(np.concatenate([cupid, seam[::-1]])), field * 0.90, _ID["u_lip"])
   lower = canvas.stencil(np.concatenate([under, bottom[::-1]]))
   canvas.paint(lower, field, _ID["l_lip"])
@@ -187,16 +190,23 @@ def mouth(canvas: Canvas, t: Traits, pose: Pose, light: Light) -> None:
     pose.face([(-0.12 * w * -np.sign(t.light[0]), y + gap + 0.075 * full)], 0.12)[0],
     (0.17 * t.scale, 0.03 * t.scale), turn=t.roll,
   )  # fmt: skip
-  canvas.paint(canvas.stencil(shine, within=lower), (255, 236, 230), None, 0.16 + 0.3 * t.makeup)
+  canvas.paint(canvas.stencil(shine, within=lower), (255, 236, 230), None, 0.10 + 0.3 * t.makeup)
   if gap <= 0.02:
     pen = np.interp(np.arange(len(seam)), [0, 16, len(seam) - 1], [0.02, 0.04, 0.02]) * t.scale
     canvas.paint(canvas.stencil(ribbon(seam, pen)), _dark(t, 0.88), None, 0.85)
+  strength = 0.10 + 0.22 * max(t.smile, 0.0) + 0.25 * t.age
   for side in (-1, 1):
+    fold = [(0.34, 0.70), (0.5, 0.84), (w + 0.12, 1.0), (w + 0.13, 1.12)]
+    fold = spline(pose.face([(side * x, v) for x, v in fold], 0.06))
+    fold = ribbon(fold, 0.05 * t.scale * np.sin(np.linspace(0.05, np.pi - 0.05, len(fold))))
+    _crease(canvas, fold, 0.4, strength)
     dimple = pose.face([(side * (w + 0.02), y + up)], 0.05)[0]
-    canvas.paint(canvas.stencil(ellipse(dimple, (0.035 * t.scale,) * 2)), _dark(t, 0.6), None, 0.4)
+    _crease(canvas, ellipse(dimple, (0.035 * t.scale,) * 2), 0.5, 0.4)
 
 
-def _inner_mouth(canvas: Canvas, t: Traits, pose: Pose, seam, under, w, y, gap) -> None:
+def _inner_mouth(
+  canvas: Canvas, t: Traits, pose: Pose, light: Light, seam, under, w, y, gap
+) -> None:
   inside = canvas.stencil(np.concatenate([seam, under[::-1]]))
   canvas.paint(inside, (74, 22, 28), _ID["mouth"])
   tongue = pose.face([(0.0, y + gap + 0.02)], 0.1)[0]
@@ -210,9 +220,10 @@ def _inner_mouth(canvas: Canvas, t: Traits, pose: Pose, seam, under, w, y, gap) 
   gaps = [
     pose.face([(x * w, y - 0.1), (x * w, y + 0.2)], 0.1) for x in (-0.45, -0.22, 0, 0.22, 0.45)
   ]
-  canvas.texture(teeth, canvas.lines(gaps, np.full(5, 0.9), teeth, 0.002))
-  lip_shadow = ribbon(seam + (0, 0.02 * t.scale), 0.06 * t.scale)
+  canvas.texture(teeth, canvas.lines(np.stack(gaps), np.full(5, 0.9), teeth, 0.002))
+  lip_shadow = ribbon(moved(seam, 0, 0.02 * t.scale), 0.06 * t.scale)
   canvas.tint(canvas.stencil(lip_shadow, within=inside), (0.62, 0.55, 0.55), 0.7)
+  canvas.texture(inside, np.clip(0.5 + 0.55 * light.falling_on(inside), 0, 1.03))
 
 
 def beard(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator, on_skin) -> None:
@@ -245,7 +256,7 @@ def beard(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator, on_sk
   roots = np.stack([x, y], axis=1)
   curves = np.stack([pose.face(roots), pose.face(roots + lean)], axis=1)
   tones = 0.55 + 0.8 * rng.random(count)
-  drawn = canvas.lines(list(curves), tones, everywhere, 0.0025)
+  drawn = canvas.lines(curves, tones, everywhere, 0.0025)
   canvas.photo *= (1 + mask * np.float32(0.8) * (drawn - 1))[..., None]
 
 
@@ -282,7 +293,8 @@ def glasses(canvas: Canvas, t: Traits, pose: Pose) -> None:
   bridge = [(-0.2, -0.04), (0.0, -0.1), (0.2, -0.04)]
   rims.append(ribbon(spline(pose.face(bridge, 0.22)), pen))
   canvas.shade(
-    canvas.soft(*[r + (-0.02 * t.light[0], 0.014) for r in rims], blur=0.008), (0.72, 0.64, 0.62)
+    canvas.soft(*[moved(r, -0.02 * t.light[0], 0.014) for r in rims], blur=0.008),
+    (0.72, 0.64, 0.62),
   )
   glass, frame = canvas.stencil(*lenses), canvas.stencil(*rims)
   seen = [_ID[n] for n in ("l_eye", "r_eye", "l_brow", "r_brow")]
@@ -301,5 +313,5 @@ def glasses(canvas: Canvas, t: Traits, pose: Pose) -> None:
     )
     canvas.paint(canvas.stencil(bar, within=glass), (255, 255, 255), None, 0.14)
   canvas.paint(frame, t.glasses_colour, _ID["eye_g"])
-  glint = canvas.stencil(*[r + (0.0, -0.003) for r in rims], within=frame)
+  glint = canvas.stencil(*[moved(r, 0.0, -0.003) for r in rims], within=frame)
   canvas.paint(glint, np.minimum(np.array(t.glasses_colour) + 70, 255), None, 0.35)

@@ -3,13 +3,13 @@
 import cv2
 import numpy as np
 
-from facefill_jax.data.drawn_canvas import Canvas, ellipse, ribbon, spline
+from facefill_jax.data.drawn_canvas import Canvas, ellipse, moved, ribbon, spline
 from facefill_jax.data.drawn_light import Light, Pose
 from facefill_jax.data.drawn_traits import Traits
 from facefill_jax.labels import CLASSES
 
 _ID = {name: i for i, name in enumerate(CLASSES)}
-_CELLS = 128  # backdrops are made at this fixed side and stretched
+_CELLS = 112  # backdrops are made at this fixed side and stretched
 
 
 def noise(rng: np.random.Generator, cells: int, octaves: int = 3) -> np.ndarray:
@@ -27,21 +27,20 @@ def _discs(rng: np.random.Generator, first, second) -> np.ndarray:
   picture[:] = second * 0.8
   for _ in range(26):
     x, y, r, shift = (rng.random(4) * (_CELLS, _CELLS, 1, 1)).tolist()
-    layer = np.zeros((_CELLS, _CELLS), np.uint8)
-    centre = (round(x * 16), round(y * 16))
+    rows, cols = (slice(max(0, int(v) - 18), int(v) + 19) for v in (y, x))
+    layer = np.zeros(picture[rows, cols].shape[:2], np.uint8)
+    centre = (round((x - cols.start) * 16), round((y - rows.start) * 16))
     cv2.circle(layer, centre, round((4 + 11 * r) * 16), 255, -1, cv2.LINE_AA, 4)
-    colour = first * (0.85 + 0.4 * shift) + 25 * (1 - shift)
-    share = cv2.GaussianBlur(layer, (0, 0), 0.8).astype(np.float32)[..., None] * np.float32(
-      0.30 / 255
-    )
-    picture += share * (np.minimum(colour, 255).astype(np.float32) - picture)
+    colour = np.minimum(first * (0.85 + 0.4 * shift) + 25 * (1 - shift), 255).astype(np.float32)
+    share = layer.astype(np.float32)[..., None] * np.float32(0.30 / 255)
+    picture[rows, cols] += share * (colour - picture[rows, cols])
   return picture
 
 
 def background(canvas: Canvas, t: Traits, rng: np.random.Generator) -> None:
   """The backdrop, over the whole board, lit from the side of the lamp."""
-  first, second = np.array(t.colours[0]), np.array(t.colours[1])
-  axis = (np.arange(_CELLS) + 0.5) / _CELLS
+  first, second = np.array(t.colours, np.float32)
+  axis = ((np.arange(_CELLS) + 0.5) / _CELLS).astype(np.float32)
   x, y = axis[None, :], axis[:, None]
   angle, phase = rng.random() * 2 * np.pi, rng.random()
   along = (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle)
@@ -85,20 +84,18 @@ def neck(canvas: Canvas, t: Traits, pose: Pose, light: Light) -> None:
   lit = t.light[2] * np.sqrt(1.05 - u * u) + t.light[0] * u
   lit = np.broadcast_to(np.clip(0.10 + 0.72 * lit, 0, 1), (_CELLS, _CELLS))
   canvas.paint(shape, canvas.grow(light.ramp(t.skin, lit).astype(np.float32)), _ID["neck"])
+  cords = []
   for side in (-1, 1):
-    cord = spline(
-      pose.frame(
-        [(side * 0.5 * w, 1.9, 0.35), (side * 0.3 * w, 2.25, 0.45), (side * 0.1, 2.5, 0.5)]
-      )
-    )
-    canvas.shade(canvas.soft(ribbon(cord, 0.05 * t.scale), blur=0.012), (0.86, 0.78, 0.77))
+    cord = [(side * 0.5 * w, 1.9, 0.35), (side * 0.3 * w, 2.25, 0.45), (side * 0.1, 2.5, 0.5)]
+    cords.append(ribbon(spline(pose.frame(cord)), 0.05 * t.scale))
+  canvas.shade(canvas.soft(*cords, blur=0.012), (0.88, 0.81, 0.80))
 
 
 def head_shadow(canvas: Canvas, t: Traits, pose: Pose, outline: np.ndarray) -> None:
   """What the head throws on neck and clothes."""
-  moved = pose.place(outline + (-0.35 * t.light[0], 0.34))
+  thrown = pose.place(moved(outline, -0.35 * t.light[0], 0.34))
   only = np.isin(canvas.labels, [_ID["neck"], _ID["cloth"], _ID["neck_l"], _ID["hair"]])
-  canvas.shade(canvas.soft(moved, blur=0.022) * only.astype(np.float32), (0.56, 0.44, 0.46))
+  canvas.shade(canvas.soft(thrown, blur=0.022) * only.astype(np.float32), (0.56, 0.44, 0.46))
 
 
 def _pattern(t: Traits, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -122,7 +119,7 @@ def _neckline(t: Traits) -> list[tuple]:
   return {
     "crew": [(0, 2.02, 0.5), (0.35, 1.98, 0.35), (w + 0.06, 1.82, 0.0)],
     "v": [(0, 2.5, 0.6), (0.3, 2.2, 0.4), (w + 0.12, 1.86, 0.0)],
-    "scoop": [(0, 2.42, 0.6), (0.5, 2.3, 0.4), (w + 0.42, 1.98, 0.0)],
+    "scoop": [(0, 2.36, 0.6), (0.45, 2.26, 0.4), (w + 0.3, 1.98, 0.0)],
     "collar": [(0, 2.2, 0.6), (0.2, 2.05, 0.5), (w + 0.08, 1.72, 0.0)],
     "turtle": [(0, 1.72, 0.55), (0.35, 1.66, 0.4), (w + 0.07, 1.5, 0.0)],
   }[t.neckline]
@@ -131,7 +128,8 @@ def _neckline(t: Traits) -> list[tuple]:
 def clothes(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator) -> None:
   """A garment with its neckline, weave and folds."""
   edge = _neckline(t)
-  shoulder = [(edge[-1][0] + 0.25, edge[-1][1] + 0.2, 0.0), (1.9, 2.2, 0.0), (3.2, 2.75, 0.0)]
+  x, y, _ = edge[-1]
+  shoulder = [(x + 0.5 * (1.9 - x), y + 0.42 * (2.3 - y), 0.0), (1.9, 2.3, 0.0), (3.2, 3.0, 0.0)]
   right = spline(pose.frame([*edge, *shoulder]))
   left = spline(pose.frame([(-x, y, z) for x, y, z in [*edge, *shoulder]]))
   low = np.array([(1.8, 2.0), (-0.8, 2.0)])
@@ -153,7 +151,7 @@ def clothes(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator) -> 
   canvas.paint(shape, field, _ID["cloth"])
   n = 16 if t.neckline == "turtle" else 17
   hem = np.concatenate([left[:n][::-1], right[1:n]])
-  canvas.tint(canvas.stencil(ribbon(hem + (0, 0.012), 0.004), within=shape), 0.72, 0.7)
+  canvas.tint(canvas.stencil(ribbon(moved(hem, 0, 0.012), 0.004), within=shape), 0.72, 0.7)
   if t.neckline == "collar":
     _collar(canvas, t, pose, base + (accent - base) * 0.12)
 
@@ -188,20 +186,22 @@ def necklace(canvas: Canvas, t: Traits, pose: Pose) -> None:
     metal = np.array([238.0, 230, 222])
     shapes = [ellipse(p, (0.058 * s,) * 2, points=12) for p in curve]
     lights = [
-      ellipse(p + (0.014 * s * np.sign(t.light[0]), -0.018 * s), (0.022 * s,) * 2, points=8)
+      ellipse(moved(p, 0.014 * s * np.sign(t.light[0]), -0.018 * s), (0.022 * s,) * 2, points=8)
       for p in curve
     ]
   else:
     shapes = [ribbon(curve, 0.05 * s)]
-    lights = [ellipse(p - (0, 0.006 * s), (0.018 * s, 0.012 * s), points=8) for p in curve[::2]]
+    lights = [
+      ellipse(moved(p, 0, -0.006 * s), (0.018 * s, 0.012 * s), points=8) for p in curve[::2]
+    ]
     if t.necklace == "pendant":
-      shapes.append(ellipse(curve[16] + (0, 0.09 * s), (0.09 * s, 0.11 * s)))
+      shapes.append(ellipse(moved(curve[16], 0, 0.09 * s), (0.09 * s, 0.11 * s)))
   body = canvas.stencil(*shapes)
-  canvas.shade(canvas.soft(*[p + (0, 0.008) for p in shapes], blur=0.006), (0.74, 0.64, 0.64))
+  canvas.shade(canvas.soft(*[moved(p, 0, 0.008) for p in shapes], blur=0.006), (0.74, 0.64, 0.64))
   canvas.paint(body, metal * 0.82, _ID["neck_l"])
   canvas.paint(canvas.stencil(*lights, within=body), np.minimum(metal + 50, 255), None, 0.9)
   if t.necklace == "pendant":
-    stone = ellipse(curve[16] + (0, 0.09 * s), (0.055 * s, 0.07 * s))
+    stone = ellipse(moved(curve[16], 0, 0.09 * s), (0.055 * s, 0.07 * s))
     canvas.paint(canvas.stencil(stone), np.array(t.accent) * 0.8)
 
 
@@ -217,15 +217,15 @@ def earrings(canvas: Canvas, t: Traits, pose: Pose) -> None:
     if t.earring == "stud":
       shapes = [ellipse(lobe, (0.075 * s,) * 2)]
     elif t.earring == "hoop":
-      ring = ellipse(lobe + (0, 0.2 * s), (0.17 * s, 0.2 * s))
+      ring = ellipse(moved(lobe, 0, 0.2 * s), (0.17 * s, 0.2 * s))
       shapes = [ribbon(np.concatenate([ring, ring[:1]]), 0.06 * s)]
     else:
-      shapes = [ellipse(lobe, (0.05 * s,) * 2), ellipse(lobe + (0, 0.3 * s), (0.095 * s, 0.14 * s)),
-                ribbon(np.array([lobe, lobe + (0, 0.25 * s)]), 0.03 * s)]  # fmt: skip
+      shapes = [ellipse(lobe, (0.05 * s,) * 2), ellipse(moved(lobe, 0, 0.3 * s), (0.095 * s, 0.14 * s)),
+                ribbon(np.array([lobe, moved(lobe, 0, 0.25 * s)]), 0.03 * s)]  # fmt: skip
     body = canvas.stencil(*shapes)
     canvas.paint(body, metal * 0.88, _ID["ear_r"])
     if t.earring == "drop":
-      stone = ellipse(lobe + (0, 0.3 * s), (0.06 * s, 0.1 * s))
+      stone = ellipse(moved(lobe, 0, 0.3 * s), (0.06 * s, 0.1 * s))
       canvas.paint(canvas.stencil(stone, within=body), np.array(t.accent) * 0.85)
     spot = lobe + np.array([0.03 * np.sign(t.light[0]), 0.27 if t.earring == "drop" else -0.02]) * s
     canvas.paint(canvas.stencil(ellipse(spot, (0.03 * s,) * 2), within=body), (255, 252, 240))

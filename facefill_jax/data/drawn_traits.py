@@ -16,7 +16,7 @@ _SKINS = np.array([
 ], np.float64)  # fmt: skip
 _NATURAL_HAIR = np.array([
   (30, 26, 30), (52, 36, 32), (84, 54, 38), (122, 82, 52), (124, 52, 34), (196, 98, 46),
-  (212, 168, 104), (234, 210, 166), (150, 148, 150), (222, 220, 218),
+  (212, 168, 104), (234, 210, 166), (146, 144, 146), (204, 200, 198),
 ], np.float64)  # fmt: skip
 _DYED_HAIR = np.array([(226, 112, 150), (58, 142, 158), (132, 92, 178), (70, 92, 190)], np.float64)
 _IRISES = np.array([
@@ -133,7 +133,7 @@ def _colouring(rng: np.random.Generator, age: float) -> dict:
   skin = skin + np.array([1.0, 0.0, -1.0]) * _bell(rng, 7.0)
   fair = max(0.0, 1.0 - tone / 4.5)
   weights = np.array([1.2, 1.6, 1.4, 1.3 * fair, 0.7 * fair, 0.8 * fair, 1.3 * fair, 0.4 * fair])
-  weights = np.concatenate([weights, np.array([1.2, 0.9]) * max(0.0, age - 0.55) * 8.0])
+  weights = np.concatenate([weights, np.array([1.2, 0.9]) * max(0.0, age - 0.6) * 6.0])
   bounds = np.cumsum(weights)
   hair = _NATURAL_HAIR[int(np.searchsorted(bounds, rng.random() * bounds[-1]))]
   dyed = _DYED_HAIR[int(rng.integers(len(_DYED_HAIR)))]
@@ -155,7 +155,7 @@ def _colouring(rng: np.random.Generator, age: float) -> dict:
 def _expression(rng: np.random.Generator) -> dict:
   mood = _pick(rng, {"calm": 0.3, "smile": 0.24, "laugh": 0.28, "surprise": 0.08, "talk": 0.1})
   amount = rng.random()
-  smile = {"calm": -0.1, "smile": 0.65, "laugh": 0.8, "surprise": -0.15, "talk": 0.15}[mood]
+  smile = {"calm": 0.1, "smile": 0.65, "laugh": 0.8, "surprise": -0.15, "talk": 0.15}[mood]
   opened = {"calm": 0.0, "smile": 0.0, "laugh": 0.14, "surprise": 0.22, "talk": 0.08}[mood]
   lids = {"calm": 0.0, "smile": -0.08, "laugh": -0.18, "surprise": 0.28, "talk": 0.0}[mood]
   brows = {"calm": 0.0, "smile": 0.0, "laugh": 0.02, "surprise": 0.12, "talk": 0.02}[mood]
@@ -181,7 +181,7 @@ def _hair(rng: np.random.Generator, feminine: float, age: float) -> dict:
     "hair_style": style,
     "part": part,
     "hairline": _between(rng, -1.22, -1.02) - (0.32 if style == "receding" else 0.0),
-    "volume": volume.get(style, 0.2) * _between(rng, 0.75, 1.3),
+    "volume": volume.get(style, 0.24) * _between(rng, 0.75, 1.3),
     "length": length.get(style, 0.35),
     "wave": wave.get(style, 0.01) * _between(rng, 0.6, 1.4),
     "tucked": bool(rng.random() < 0.3),

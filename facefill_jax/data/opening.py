@@ -1,0 +1,63 @@
+"""From a choice of data to sources: what a run trains on, and what it holds out."""
+
+from facefill_jax.data.drawn_faces import DrawnFaces
+from facefill_jax.data.sources import Folder, hold_out
+
+KINDS = ("drawn", "folder")
+DRAWN_HELD_OUT = 2**30  # drawn faces from this index on are never trained on
+
+
+def open_data(
+  *,
+  kind: str,
+  path: str = "",
+  labels: str = "",
+  unlabelled: tuple[str, ...] = (),
+  unlabelled_share: float = 0.5,
+  held_out: int = 50,
+  held_out_path: str = "",
+  held_out_labels: str = "",
+  drawn_faces: int = 100_000,
+  resolution: int,
+  smallest_zoom: float,
+  seed: int,
+):
+  """Opens the sources of a run.
+
+  Args:
+    kind: "drawn" (no files) or "folder".
+    path: directory or .zip of photos.
+    labels: directory or .zip of label PNGs with the photos' names, or "".
+    unlabelled: more directories or .zips of photos, without labels.
+    unlabelled_share: share of the samples that come from `unlabelled`, evenly from each.
+    held_out: how many photos of `path` are never trained on, unless `held_out_path` is given.
+    held_out_path, held_out_labels: held-out photos in a folder of their own.
+    drawn_faces: how many different faces are drawn.
+    resolution, smallest_zoom: large JPEGs are decoded no larger than these need.
+    seed: of the drawing and of the choice of the held-out photos.
+
+  Returns:
+    ([(source, weight), ...], held-out source); see `data.sources` for what a source is.
+
+  Raises:
+    ValueError: an unknown kind, no path, or a path without photos; one line.
+  """
+  if kind not in KINDS:
+    raise ValueError(f"data.kind {kind!r} is not one of {', '.join(KINDS)}")
+  if kind == "drawn":
+    faces = DrawnFaces(resolution, seed, 0, drawn_faces)
+    return [(faces, 1.0)], DrawnFaces(resolution, seed, DRAWN_HELD_OUT, max(held_out, 1))
+  if not path:
+    raise ValueError("data.path is empty: give --config.data.path=DIRECTORY (or .zip) of photos")
+  if not 0 <= unlabelled_share < 1:
+    raise ValueError(f"data.unlabelled_share must be in [0, 1), got {unlabelled_share}")
+  min_size = int(resolution / smallest_zoom)
+  main = Folder(path, labels, min_size=min_size)
+  if held_out_path:
+    kept = Folder(held_out_path, held_out_labels, min_size=resolution)
+  else:
+    main, kept = hold_out(main, held_out, seed)
+  more = [Folder(each, min_size=min_size) for each in unlabelled]
+  weights = [1.0 - unlabelled_share if more else 1.0]
+  weights += [unlabelled_share / len(more)] * len(more)
+  return list(zip([main, *more], weights, strict=True)), kept

@@ -1,0 +1,120 @@
+"""Building blocks that several networks share: pixel shuffles, the masked norm, residual blocks."""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from facefill_jax import images
+
+GROUP_WIDTH = 16  # channels a normalisation group, at every size
+
+
+def space_to_depth(x: Float[Array, "b h w c"], f: int) -> Float[Array, "b hs ws c2"]:
+  """Folds f x f pixels into channels; the sub-pixel index is the slow part of the channel."""
+  b, h, w, c = x.shape
+  x = x.reshape(b, h // f, f, w // f, f, c).transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(b, h // f, w // f, f * f * c)
+
+
+def depth_to_space(x: Float[Array, "b h w c2"], f: int) -> Float[Array, "b hf wf c"]:
+  """Inverse of `space_to_depth`."""
+  b, h, w, c = x.shape
+  x = x.reshape(b, h, w, f, f, c // (f * f)).transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(b, h * f, w * f, c // (f * f))
+
+
+def icnr(f: int) -> Callable:
+  """Initialiser for a convolution before `depth_to_space(f)`: equal sub-pixels at the start.
+
+  Without it the shuffle draws a checkerboard (Aitken et al. 2017, arXiv 1707.02937).
+  """
+
+  def init(key, shape, dtype=jnp.float32):
+    one = nn.initializers.lecun_normal()(key, (*shape[:-1], shape[-1] // (f * f)), dtype)
+    return jnp.tile(one, (1,) * (len(shape) - 1) + (f * f,))
+
+  return init
+
+
+class MaskedGroupNorm(nn.Module):
+  """GroupNorm whose mean and variance weigh each position by how much of it is known.
+
+  The zeros in a hole are not pixels and must not shift the statistics of the photo. Statistics
+  are per photo and float32. Where nothing is known, all positions weigh the same.
+  """
+
+  dtype: jnp.dtype = jnp.float32
+  affine: bool = True
+  epsilon: float = 1e-5
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b h w c"], weight: Float[Array, "b h w 1"] | None = None
+  ) -> Float[Array, "b h w c"]:
+    b, h, w, c = x.shape
+    groups = max(1, c // GROUP_WIDTH)
+    x32 = x.astype(jnp.float32)
+    if weight is None:
+      share = jnp.full((b, 1, 1, 1), 1.0 / (h * w), jnp.float32)
+    else:
+      total = weight.sum((1, 2), keepdims=True)
+      share = jnp.where(total > 0, weight / jnp.maximum(total, 1e-6), 1.0 / (h * w))
+
+    def group_mean(values):  # b 1 1 c -> b 1 1 c, averaged over the channels of each group
+      means = values.reshape(b, groups, c // groups).mean(-1, keepdims=True)
+      return jnp.broadcast_to(means, (b, groups, c // groups)).reshape(b, 1, 1, c)
+
+    mean = group_mean((share * x32).sum((1, 2), keepdims=True))
+    variance = group_mean((share * jnp.square(x32 - mean)).sum((1, 2), keepdims=True))
+    scale = jax.lax.rsqrt(variance + self.epsilon)
+    shift = -mean * scale
+    if self.affine:
+      gamma = self.param("scale", nn.initializers.ones, (c,))
+      bias = self.param("bias", nn.initializers.zeros, (c,))
+      scale, shift = scale * gamma, shift * gamma + bias
+    return (x32 * scale + shift).astype(self.dtype)
+
+
+class DownBlock(nn.Module):
+  """Residual block that halves the picture: (norm) act conv3x3/2, (norm) act conv3x3, + 1x1 skip.
+
+  `normalise` is True in encoders (masked norm) and False in critics, where a norm would tie the
+  gradient penalty of one position to the others.
+  """
+
+  features: int
+  normalise: bool = True
+  act: Callable = nn.silu
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, x: Float[Array, "b h w c"], known: Float[Array, "b h w 1"] | None = None
+  ) -> Float[Array, "b hs ws f"]:
+    norm = lambda y, weight: (  # noqa: E731
+      MaskedGroupNorm(self.dtype)(y, weight) if self.normalise else y
+    )
+    y = self.act(norm(x, known))
+    y = nn.Conv(self.features, (3, 3), strides=2, padding=1, dtype=self.dtype)(y)
+    known = None if known is None else images.area_shrink(known, 2)
+    y = self.act(norm(y, known))
+    y = nn.Conv(self.features, (3, 3), padding=1, dtype=self.dtype)(y)
+    skip = nn.Conv(self.features, (1, 1), use_bias=False, dtype=self.dtype)(
+      images.area_shrink(x, 2)
+    )
+    return skip + y
+
+
+class Upsample(nn.Module):
+  """1x1 convolution, then depth-to-space by 2: half the time of nearest + 3x3 convolution."""
+
+  features: int
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b h2 w2 f"]:
+    x = nn.Conv(4 * self.features, (1, 1), kernel_init=icnr(2), dtype=self.dtype)(x)
+    return depth_to_space(x, 2)

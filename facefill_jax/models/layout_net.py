@@ -1,0 +1,72 @@
+"""The layout network (stage 1): the photo with its hole -> a semantic layout of the whole face."""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from facefill_jax import images
+from facefill_jax.labels import NUM_CLASSES
+from facefill_jax.models.cnn_branch import CnnBranch
+from facefill_jax.models.layers import MaskedGroupNorm, Upsample, depth_to_space, icnr
+from facefill_jax.models.vit_branch import VitBranch
+from facefill_jax.types import Features, Mask, Photo
+
+
+class LayoutNet(nn.Module):
+  """Hybrid encoder (CNN + ViT, fused by a 1x1 convolution) and a decoder with skips.
+
+  F_enc = Conv1x1(F_cnn ++ F_vit), S = softmax(Decoder(F_enc)), as the paper gives them. With an
+  empty mask the same network is a face parser.
+
+  Attributes:
+    stem, widths: channels of the CNN branch at 1/2 and at 1/4, 1/8, 1/16.
+    vit_width, vit_layers, vit_heads: the ViT branch.
+    fused: channels of F_enc.
+    decoder: channels at 1/8, 1/4, 1/2; a depth-to-space head is the fourth block.
+  """
+
+  stem: int
+  widths: tuple[int, ...]
+  vit_width: int
+  vit_layers: int
+  vit_heads: int
+  fused: int
+  decoder: tuple[int, ...]
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, photo: Photo, mask: Mask, taps: bool = False
+  ) -> tuple[Float[Array, "b h w k"], Features] | tuple[Float[Array, "b h w k"], tuple]:
+    """Logits and F_enc; with `taps`, logits and a tuple of features from fine to coarse.
+
+    Args:
+      photo: float32 (b, h, w, 3) in [-1, 1]; what is under the mask is never read.
+      mask: bool (b, h, w, 1), True = hole.
+      taps: return every scale of the encoder (for perceptual distances) in place of F_enc.
+
+    Returns:
+      logits float32 (b, h, w, 20); F_enc (b, h/16, w/16, fused).
+
+    Raises:
+      ValueError: shapes disagree, or a side is not a multiple of 32 from 64 up.
+    """
+    images.check_photo_and_mask(photo, mask)
+    seen = jnp.concatenate([images.hide(photo, mask), mask.astype(photo.dtype)], axis=-1)
+    scales = CnnBranch(self.stem, self.widths, self.dtype, name="cnn")(seen, mask)
+    vit = VitBranch(self.vit_width, self.vit_layers, self.vit_heads, self.dtype, name="vit")(seen)
+    fused = nn.Conv(self.fused, (1, 1), dtype=self.dtype, name="fuse")(
+      jnp.concatenate([scales[-1], vit], axis=-1)
+    )
+    x = fused
+    for i, (width, skip) in enumerate(zip(self.decoder, scales[-2::-1], strict=True)):
+      x = Upsample(width, self.dtype, name=f"up_{i}")(x)
+      x = jnp.concatenate([x, skip], axis=-1)
+      x = nn.silu(MaskedGroupNorm(self.dtype, name=f"norm_{i}")(x))
+      x = nn.Conv(width, (3, 3), padding=1, dtype=self.dtype, name=f"conv_{i}")(x)
+    x = nn.silu(MaskedGroupNorm(self.dtype, name="norm_head")(x))
+    x = nn.Conv(
+      4 * NUM_CLASSES, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head"
+    )(x)
+    logits = depth_to_space(x, 2).astype(jnp.float32)
+    return logits, ((*scales, fused) if taps else fused)

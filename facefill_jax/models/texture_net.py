@@ -1,0 +1,177 @@
+"""The texture network (stage 2): photo, mask, layout, F_enc and a latent -> the filled photo.
+
+The paper names a "multi-modal texture generator" with "multi-scale contextual attention" and gives
+no layers: the structure here is ours (decisions in each class).
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from facefill_jax import images
+from facefill_jax.labels import MIRROR, NUM_CLASSES
+from facefill_jax.models.attention import ContextualAttention
+from facefill_jax.models.cnn_branch import CnnBranch
+from facefill_jax.models.layers import MaskedGroupNorm, Upsample, depth_to_space, icnr
+from facefill_jax.types import Features, Layout, Mask, Photo
+
+LATENT = 64  # width of z
+HEAD = 8  # channels after the last shuffle, before the 3x3 convolution at full resolution
+
+
+class ClassStyle(nn.Module):
+  """What each class looks like in this photo: one vector a class, from its KNOWN pixels.
+
+  (sum of features + tau * prior) / (count + tau); the prior is the mirror class (the left eye for
+  the right one), itself smoothed towards a learned vector. Hair stays that person's hair.
+  """
+
+  width: int
+  tau: float = 4.0  # positions of evidence that weigh as much as the prior
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    features: Float[Array, "b h w c"],
+    known: Float[Array, "b h w 1"],
+    layout: Float[Array, "b h w k"],
+  ) -> Float[Array, "b k d"]:
+    features = jnp.where(known > 0, features, 0).astype(self.dtype)
+    features = nn.Dense(self.width, dtype=self.dtype, name="project")(features)
+    weight = layout * known  # b h w k
+    sums = jnp.einsum("bhwk,bhwd->bkd", weight, features.astype(jnp.float32))
+    counts = weight.sum((1, 2))[..., None]  # b k 1
+    learned = self.param("learned", nn.initializers.normal(0.1), (NUM_CLASSES, self.width))
+    prior = (sums[:, MIRROR] + self.tau * learned) / (counts[:, MIRROR] + self.tau)
+    return (sums + self.tau * prior) / (counts + self.tau)
+
+
+class Modulated(nn.Module):
+  """Norm, then scale and shift by the layout, the class styles and z; then SiLU.
+
+  SPADE's idea (Park et al. 2019, arXiv 1903.07291) with 1x1 maps: as probabilities sum to 1, a
+  table of one (gamma, beta) a class and photo, spread by the layout, holds all three.
+  """
+
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, "b h w c"],
+    layout: Float[Array, "b h w k"],
+    style: Float[Array, "b k d"],
+    z: Float[Array, "b l"],
+  ) -> Float[Array, "b h w c"]:
+    c = x.shape[-1]
+    x = MaskedGroupNorm(self.dtype, affine=False, name="norm")(x)
+    small = nn.initializers.variance_scaling(0.1, "fan_in", "normal")
+    table = self.param("classes", nn.initializers.normal(0.02), (NUM_CLASSES, 2 * c))
+    table = table + nn.Dense(2 * c, kernel_init=small, name="style")(style)
+    table = table + nn.Dense(2 * c, kernel_init=small, use_bias=False, name="latent")(z)[:, None]
+    spread = jnp.einsum("bhwk,bkc->bhwc", layout.astype(self.dtype), table.astype(self.dtype))
+    gamma, beta = jnp.split(spread, 2, axis=-1)
+    return nn.silu(x * (1 + gamma) + beta)
+
+
+class TextureNet(nn.Module):
+  """Encoder over (I_m, M, S); F_enc joins at 1/16; modulated decoder with contextual attention.
+
+  Attributes:
+    stem, widths: channels of the encoder at 1/2 and at 1/4, 1/8, 1/16.
+    middle: residual blocks at 1/16.
+    decoder: channels at 1/8, 1/4, 1/2; a depth-to-space head follows.
+    attention: scales that attend, as divisors of the photo: (16, 8) or (16, 8, 4).
+    max_keys: budget of keys a scale.
+    style_width: width of a class style.
+    attention_values: "unpooled", or for ablation "pooled" or "none" (no attention at all).
+    class_style: False, for ablation, gives each class its learned vector whatever the photo.
+  """
+
+  stem: int
+  widths: tuple[int, ...]
+  middle: int
+  decoder: tuple[int, ...]
+  attention: tuple[int, ...]
+  max_keys: int
+  style_width: int
+  attention_values: str = "unpooled"
+  class_style: bool = True
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    photo: Photo,
+    mask: Mask,
+    layout: Layout,
+    features: Features,
+    z: Float[Array, "b l"],
+    use_features: Bool[Array, "b"],
+  ) -> Photo:
+    """The filled photo, float32 (b, h, w, 3) in (-1, 1): everywhere, also where it was known.
+
+    Args:
+      photo: float32 (b, h, w, 3) in [-1, 1]; what is under the mask is never read.
+      mask: bool (b, h, w, 1), True = hole.
+      layout: float32 (b, h, w, 20), probabilities.
+      features: F_enc of the layout network, (b, h/16, w/16, c).
+      z: float32 (b, 64), standard normal: another z is another answer.
+      use_features: bool (b,), False where F_enc is withheld (a person edited the layout).
+
+    Raises:
+      ValueError: shapes disagree, or a side is not a multiple of 32 from 64 up.
+    """
+    images.check_photo_and_mask(photo, mask)
+    known = {s: images.known_fraction(mask, s) for s in (16, 8, 4)}
+    layouts = {s: images.area_shrink(layout, s) for s in (16, 8, 4, 2)}
+    hidden = images.hide(photo, mask)
+    seen = jnp.concatenate([hidden, mask.astype(jnp.float32), layout], axis=-1)
+    half, quarter, eighth, x = CnnBranch(self.stem, self.widths, self.dtype, name="encoder")(
+      seen, mask
+    )
+    evidence = known[4] if self.class_style else jnp.zeros_like(known[4])
+    style = ClassStyle(self.style_width, dtype=self.dtype, name="class_style")(
+      quarter, evidence, layouts[4]
+    )
+
+    def modulated(y, scale, name):
+      return Modulated(self.dtype, name=name)(y, layouts[scale], style, z)
+
+    def attend(y, source, scale):
+      if scale not in self.attention or self.attention_values == "none":
+        return y
+      return ContextualAttention(
+        self.max_keys,
+        pool_values=self.attention_values == "pooled",
+        dtype=self.dtype,
+        name=f"attention_{scale}",
+      )(y, source, known[scale], layouts[scale])
+
+    source = x
+    x = self._join(x, features, use_features)
+    for i in range(self.middle):
+      y = modulated(x, 16, f"middle_{i}_norm_0")
+      y = nn.Conv(self.widths[-1], (3, 3), padding=1, dtype=self.dtype, name=f"middle_{i}_0")(y)
+      y = modulated(y, 16, f"middle_{i}_norm_1")
+      y = nn.Conv(self.widths[-1], (3, 3), padding=1, dtype=self.dtype, name=f"middle_{i}_1")(y)
+      x = x + y
+    x = attend(x, source, 16)
+    for width, skip, scale in zip(self.decoder, (eighth, quarter, half), (8, 4, 2), strict=True):
+      x = jnp.concatenate([Upsample(width, self.dtype, name=f"up_{scale}")(x), skip], axis=-1)
+      x = modulated(x, scale, f"norm_{scale}")
+      x = nn.Conv(width, (3, 3), padding=1, dtype=self.dtype, name=f"conv_{scale}")(x)
+      x = attend(x, skip, scale)
+    x = modulated(x, 2, "norm_head")
+    x = nn.Conv(4 * HEAD, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head")(x)
+    x = jnp.concatenate([nn.silu(depth_to_space(x, 2)), seen[..., :4].astype(self.dtype)], axis=-1)
+    x = nn.Conv(3, (3, 3), padding=1, dtype=self.dtype, name="output")(x)
+    return jnp.tanh(x.astype(jnp.float32))
+
+  def _join(self, x, features, use_features):
+    """F_enc beside the encoder's features at 1/16; a learned vector where it is withheld."""
+    absent = self.param("absent", nn.initializers.normal(0.02), (features.shape[-1],))
+    features = jnp.where(use_features[:, None, None, None], features, absent)
+    x = jnp.concatenate([x, features.astype(self.dtype)], axis=-1)
+    return nn.Conv(self.widths[-1], (1, 1), dtype=self.dtype, name="join")(x)

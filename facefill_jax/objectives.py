@@ -1,0 +1,224 @@
+"""What each stage is asked to do: what its network sees, what its critic compares, its terms.
+
+The two objectives have the same four methods, so that one step serves both stages.
+"""
+
+import dataclasses
+from typing import ClassVar
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from facefill_jax import images, losses
+from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.models import perceptual
+from facefill_jax.models.layout_net import LayoutNet
+from facefill_jax.models.texture_net import LATENT
+from facefill_jax.types import Batch
+
+
+@flax.struct.dataclass
+class Comparison:
+  """What a critic compares."""
+
+  fake: Array  # float32 b h w c
+  real: Array  # float32 b h w c
+  condition: Array  # float32 b h w e, the same for both
+  changeable: Array  # bool b h w 1: where the generator decides
+  valid: Array  # bool b: photos for which `real` is a fair answer
+
+
+@dataclasses.dataclass(frozen=True)
+class LayoutObjective:
+  """Labels of the whole face from the photo with its hole.
+
+  Attributes:
+    parser: the layout network (kept for symmetry with the texture stage; not used).
+    active: the terms whose weight is not 0; the others are not computed.
+  """
+
+  TERMS: ClassVar = ("cross_entropy_hole", "cross_entropy_known", "dice", "adversarial")
+  parser: LayoutNet
+  active: frozenset[str]
+
+  def inputs(self, batch: Batch, rng: jax.Array) -> Batch:
+    """The batch itself: nothing is drawn."""
+    return batch
+
+  def generate(self, net, params, batch: Batch) -> Array:
+    """Logits of the whole face, float32 (b, h, w, 20)."""
+    return net.apply({"params": params}, batch.photo, batch.mask)[0]
+
+  def comparison(self, logits: Array, batch: Batch) -> Comparison:
+    """Layouts, given the known photo and the mask.
+
+    The true layout is made exactly as sure of itself as the network is at each pixel: one-hot reals
+    would teach the critic softness in place of plausibility (ours). Void is the network's own.
+    """
+    fake = jax.nn.softmax(logits, axis=-1)
+    sure = fake.max(-1, keepdims=True)
+    truth = jax.nn.one_hot(batch.labels, NUM_CLASSES, dtype=jnp.float32)
+    smooth = sure * truth + (1.0 - sure) * (1.0 - truth) / (NUM_CLASSES - 1)
+    labelled = batch.labels != VOID
+    real = jnp.where(labelled[..., None], jax.lax.stop_gradient(smooth), fake)
+    seen = [images.hide(batch.photo, batch.mask), batch.mask.astype(jnp.float32)]
+    return Comparison(
+      fake=fake,
+      real=jax.lax.stop_gradient(real),
+      condition=jnp.concatenate(seen, axis=-1),
+      changeable=labelled[..., None],
+      valid=labelled.any((1, 2)),
+    )
+
+  def terms(self, logits: Array, batch: Batch, judges, critic, rng) -> dict[str, Array]:
+    """Each active term, a float32 scalar, not yet weighted."""
+    hole = batch.mask[..., 0]
+    weights = losses.class_weights(batch.labels)
+    terms = {
+      "cross_entropy_hole": lambda: losses.cross_entropy(logits, batch.labels, hole, weights),
+      "cross_entropy_known": lambda: losses.cross_entropy(logits, batch.labels, ~hole, weights),
+      "dice": lambda: losses.soft_dice(jax.nn.softmax(logits, -1), batch.labels),
+      "adversarial": lambda: self._adversarial(logits, batch, critic),
+    }
+    return {name: term() for name, term in terms.items() if name in self.active}
+
+  def _adversarial(self, logits, batch, critic):
+    pair = self.comparison(logits, batch)
+    scores, _ = critic(pair.fake, pair.condition)
+    return losses.masked_mean(-scores, pair.valid)
+
+
+@flax.struct.dataclass
+class TextureInputs:
+  """What the texture network sees, and what may be held against it."""
+
+  photo: Array  # float32 b h w 3: the truth
+  mask: Array  # bool b h w 1
+  layout: Array  # float32 b h w k: the one that is asked for
+  features: Array  # b h/16 w/16 c
+  use_features: Array  # bool b
+  z: Array  # float32 b l
+  other_z: Array  # float32 b l, for the diversity term
+  paired: Array  # bool b: the layout belongs to this photo
+
+
+@dataclasses.dataclass(frozen=True)
+class TextureObjective:
+  """The photo, from its known part and a layout.
+
+  Attributes:
+    parser: the layout network, with which a result is read.
+    active: the terms whose weight is not 0; the others are not computed.
+    perceptual: "layout" (features of the trained layout network) or "squeezenet".
+    true_layout_share: of the labelled samples, how many see their true layout; predicted layouts
+      alone teach the network to ignore layouts.
+    swapped_layout_share: samples that see another face's layout in the hole; for them there is no
+      truth, only plausibility and the layout asked for.
+    drop_features_share: samples from which F_enc is withheld: it is a way around the layout.
+  """
+
+  TERMS: ClassVar = (
+    "known_l1", "hole_l1", "perceptual", "style", "adversarial", "layout_consistency",
+    "feature_matching", "diversity",
+  )  # fmt: skip
+  parser: LayoutNet
+  active: frozenset[str]
+  perceptual: str = "layout"
+  true_layout_share: float = 0.5
+  swapped_layout_share: float = 0.1
+  drop_features_share: float = 0.3
+
+  def inputs(self, batch: Batch, rng: jax.Array) -> TextureInputs:
+    """Draws, a photo: which layout, whether F_enc is seen, z. The batch has its layout attached."""
+    b = batch.photo.shape[0]
+    true_rng, swap_rng, drop_rng, z_rng, other_rng = jax.random.split(rng, 5)
+    labelled = (batch.labels != VOID)[..., None]
+    use_true = jax.random.bernoulli(true_rng, self.true_layout_share, (b, 1, 1, 1))
+    truth = jax.nn.one_hot(batch.labels, NUM_CLASSES, dtype=jnp.float32)
+    layout = jnp.where(use_true & labelled, truth, batch.layout)
+    swap = jax.random.bernoulli(swap_rng, self.swapped_layout_share, (b, 1, 1, 1))
+    layout = jnp.where(swap & batch.mask, jnp.roll(layout, 1, axis=0), layout)
+    drop = jax.random.bernoulli(drop_rng, self.drop_features_share, (b,))
+    swapped = swap[:, 0, 0, 0]
+    return TextureInputs(
+      photo=batch.photo,
+      mask=batch.mask,
+      layout=layout,
+      features=batch.features,
+      use_features=~(drop | swapped),
+      z=jax.random.normal(z_rng, (b, LATENT)),
+      other_z=jax.random.normal(other_rng, (b, LATENT)),
+      paired=~swapped,
+    )
+
+  def generate(self, net, params, inputs: TextureInputs) -> dict[str, Array]:
+    """{"filled": (b, h, w, 3)}; with the diversity term also "other", from another z."""
+    i = inputs
+    fill = lambda z: net.apply(  # noqa: E731
+      {"params": params}, i.photo, i.mask, i.layout, i.features, z, i.use_features
+    )
+    outputs = {"filled": fill(i.z)}
+    if "diversity" in self.active:
+      outputs["other"] = fill(i.other_z)
+    return outputs
+
+  def comparison(self, outputs: dict[str, Array], inputs: TextureInputs) -> Comparison:
+    """Whole pictures, given mask and layout."""
+    return Comparison(
+      fake=images.composite(inputs.photo, outputs["filled"], inputs.mask),
+      real=inputs.photo,
+      condition=jnp.concatenate([inputs.mask.astype(jnp.float32), inputs.layout], axis=-1),
+      changeable=inputs.mask,
+      valid=inputs.paired,
+    )
+
+  def terms(self, outputs, inputs: TextureInputs, judges, critic, rng) -> dict[str, Array]:
+    """Each active term, a float32 scalar, not yet weighted."""
+    filled, photo, mask = outputs["filled"], inputs.photo, inputs.mask
+    pair = self.comparison(outputs, inputs)
+    paired = inputs.paired
+    fair = jnp.logical_and(mask, paired[:, None, None, None])
+    scores, levels = critic(pair.fake, pair.condition)
+    terms = {
+      "known_l1": losses.l1(filled, photo, ~mask),
+      "hole_l1": losses.l1(pair.fake, photo, fair),
+      "adversarial": losses.masked_mean(-scores, mask.any((1, 2, 3))),
+    }
+    if "feature_matching" in self.active:
+      _, real_levels = critic(photo, pair.condition)
+      distance = losses.feature_distance(levels, real_levels)
+      terms["feature_matching"] = losses.masked_mean(distance, paired)
+    if "diversity" in self.active:
+      other = images.composite(photo, outputs["other"], mask)
+      terms["diversity"] = losses.mode_seeking(pair.fake, other, inputs.z, inputs.other_z, mask)
+    terms |= self._seen_by_judges(pair.fake, inputs, judges)
+    return {name: value for name, value in terms.items() if name in self.active}
+
+  def _seen_by_judges(self, whole, inputs, judges):
+    """perceptual, style and layout_consistency, from one look of each judge at the result."""
+    terms = {}
+    compares = {"perceptual", "style"} & self.active
+    if not compares and "layout_consistency" not in self.active:
+      return terms
+    fake = real = None
+    if "layout_consistency" in self.active or self.perceptual == "layout":
+      logits, fake = self._read(judges.layout, whole)
+      asked = jnp.argmax(inputs.layout, axis=-1)
+      terms["layout_consistency"] = losses.cross_entropy(logits, asked, inputs.mask[..., 0])
+    if compares and self.perceptual == "layout":
+      _, real = self._read(judges.layout, inputs.photo)
+    elif compares:
+      fake = perceptual.squeezenet_features(judges.perceptual, whole)
+      real = perceptual.squeezenet_features(judges.perceptual, inputs.photo)
+    if compares:
+      terms["perceptual"] = losses.masked_mean(losses.feature_distance(fake, real), inputs.paired)
+    if "style" in self.active:
+      terms["style"] = losses.masked_mean(losses.style_distance(fake, real), inputs.paired)
+    return terms
+
+  def _read(self, params, picture):
+    """The parser's logits and features of a whole picture: nothing is hidden from it."""
+    empty = jnp.zeros((*picture.shape[:3], 1), bool)
+    return self.parser.apply({"params": params}, picture, empty, taps=True)

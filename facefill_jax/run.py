@@ -1,0 +1,258 @@
+"""What a training run is made of, and does not change from step to step."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from clu import parameter_overview
+from ml_collections import ConfigDict
+
+from facefill_jax import __version__, evaluate, images, sharding, stages, steps, weights
+from facefill_jax.checkpoint import Checkpoints
+from facefill_jax.data import masks as mask_lib
+from facefill_jax.data import opening, pipeline
+from facefill_jax.models import perceptual
+from facefill_jax.stages import LAYOUT, STAGES, TEXTURE
+
+JUDGE = "judge"
+TRAINED = {LAYOUT: (LAYOUT,), TEXTURE: (TEXTURE,), "both": STAGES}  # by config.stages
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+
+def optimiser(section: dict[str, Any], batch_size: int, total: int, every: int):
+  """A section of the configuration, whose lengths are in images -> stages.Optimiser, in steps."""
+  section = dict(section)
+  per_step = batch_size * every
+  warmup, decay = section.pop("warmup_images"), section.pop("decay_images")
+  return stages.Optimiser(
+    **section,
+    warmup_steps=warmup // per_step,
+    decay_steps=min(decay, total) // per_step,
+    total_steps=max(total // per_step, 1),
+  )
+
+
+def make_stage(name: str, config: ConfigDict, networks: stages.Networks) -> stages.Stage:
+  """One stage, its judges still missing, from its section of the configuration."""
+  section = config[name].to_dict()
+  images_seen = config.total_images - (config.texture_starts_at_images if name == TEXTURE else 0)
+  lengths = {"batch_size": config.batch_size, "total": images_seen}
+  section["optimiser"] = optimiser(
+    section["optimiser"], every=section["generator_every"], **lengths
+  )
+  section["critic_optimiser"] = optimiser(section["critic_optimiser"], every=1, **lengths)
+  return stages.make_stage(name, networks, stages.Judges(), **section)
+
+
+class Run:
+  """A checked configuration with its mesh, networks, stages, data and compiled functions.
+
+  Attributes:
+    total: steps in all; texture_start: the step at which the texture stage begins.
+    trained: names of the stages that advance.
+    stages: name -> Stage, without judges, which come with the states.
+  """
+
+  def __init__(self, config: ConfigDict, workdir: str):
+    """Args:
+      config: see the files of configs/; every key is needed.
+      workdir: made if need be.
+
+    Raises:
+      ValueError: the configuration or the data cannot be used; one line.
+    """
+    self.config, self.workdir = config, workdir
+    self.trained = stages.choose("stages", config.stages, TRAINED)
+    self.mesh = sharding.make_mesh(**config.mesh)
+    sharding.check_batch(config.batch_size, self.mesh)
+    self._check_lengths()
+    self.networks = stages.build_networks(config.size, config.dtype, **config.model)
+    self.squeezenet = (
+      perceptual.load_squeezenet(config.squeezenet_file) if config.squeezenet_file else None
+    )
+    if config.texture.perceptual == "squeezenet" and self.squeezenet is None:
+      raise ValueError("texture.perceptual is 'squeezenet': give its weights as squeezenet_file")
+    self.stages = {name: make_stage(name, config, self.networks) for name in self.trained}
+    self._open_data()
+    self.rng = jax.random.key(config.seed)
+    self.versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    self.versions["facefill_jax"] = __version__
+    self.versions["python"] = platform.python_version()
+    self.versions["backend"] = jax.default_backend()
+    self._compile_later()
+
+  def _check_lengths(self) -> None:
+    c = self.config
+    self.total = c.total_images // c.batch_size
+    self.texture_start = c.texture_starts_at_images // c.batch_size
+    if c.stages != "both" and self.texture_start:
+      raise ValueError(
+        f"texture_starts_at_images is {c.texture_starts_at_images}, which only makes sense for "
+        f"stages=both; stages is {c.stages!r}: give --config.texture_starts_at_images=0"
+      )
+    if self.total <= self.texture_start:
+      raise ValueError(
+        f"total_images {c.total_images} leaves no step of batch {c.batch_size} after "
+        f"texture_starts_at_images {c.texture_starts_at_images}"
+      )
+    if c.stages == TEXTURE and not c.init_from:
+      raise ValueError(
+        "stages is 'texture', which needs a trained layout network: give --config.init_from="
+        "WORKDIR of a run that trained one, or train --config.stages=both on photos with labels"
+      )
+
+  def _open_data(self) -> None:
+    c = self.config
+    choice = c.data.to_dict()
+    self.about = choice.pop("about")
+    self.stream_options = {name: choice.pop(name) for name in ("workers", "flip", "zoom")}
+    zoom = self.stream_options["zoom"]
+    self.sources, held_out = opening.open_data(
+      **choice, resolution=c.resolution, smallest_zoom=min(zoom), seed=c.seed
+    )
+    self.masks = mask_lib.MaskMix(**c.masks.to_dict())
+    self.masks.check()
+    if LAYOUT in self.trained and c.data.kind == "folder" and not c.data.labels:
+      raise ValueError(
+        f"stages is {c.stages!r} but data.labels is empty: the layout stage needs label PNGs; give "
+        "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
+      )
+    mask_files = c.eval.masks_folder
+    shown = (
+      mask_lib.FolderMasks(mask_files)
+      if mask_files
+      else mask_lib.MaskMix({"free_form": 1.0}, ratio=c.eval.ratio)
+    )
+    self.fixed = pipeline.fixed_batch(
+      held_out, shown, resolution=c.resolution, count=c.eval.count, seed=c.seed
+    )
+
+  def batches(self, start: int) -> pipeline.Batches:
+    """The stream of training batches from batch number `start` on."""
+    c = self.config
+    return pipeline.batches(
+      self.sources, self.masks, resolution=c.resolution, batch_size=c.batch_size, seed=c.seed,
+      start=start, process_index=jax.process_index(), process_count=jax.process_count(),
+      **self.stream_options,
+    )  # fmt: skip
+
+  # States -------------------------------------------------------------------------------------
+
+  def init(self, rng: jax.Array) -> dict[str, Any]:
+    """All states of a fresh run; call it under jit.
+
+    Beside the stages' states: the judge, a layout network's weights that the texture stage's losses
+    look through; also the one that predicts layouts where no layout network trains.
+    """
+    states = {}
+    for i, name in enumerate(STAGES):
+      if name in self.trained:
+        states[name] = steps.init_state(
+          self.stages[name], self.networks, jax.random.fold_in(rng, i), self.config.resolution
+        )
+    judge_rng = jax.random.fold_in(rng, len(STAGES))
+    states[JUDGE] = stages.init_params(self.networks, LAYOUT, judge_rng, self.config.resolution)
+    return states
+
+  def restore(self, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
+    """States born sharded, and the step: the newest checkpoint's, else fresh (or `init_from`)."""
+    abstract = jax.eval_shape(self.init, self.rng)
+    shardings = sharding.state_shardings(abstract, self.mesh)
+    step = checkpoints.latest()
+    if step is not None:
+      print(f"resuming at step {step} of {self.workdir}", file=sys.stderr)
+      return checkpoints.restore(step, abstract, shardings), step
+    # On a CPU, optimising this program takes longer than running it, once, as it is.
+    fast = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    states = jax.jit(self.init, out_shardings=shardings, compiler_options=fast)(self.rng)
+    return (self._start_from(states, shardings) if self.config.init_from else states), 0
+
+  def _start_from(self, states, shardings):
+    """The averages of another run, as parameters and averages here."""
+    directory = os.path.join(self.config.init_from, "model")
+    found, params = weights.load_model(directory)
+    if found["size"] != self.config.size:
+      raise ValueError(f"{directory} is of size {found['size']!r}, not {self.config.size!r}")
+    if LAYOUT not in params:
+      raise ValueError(f"{directory} holds no trained layout network: train stages=layout first")
+    copy = jax.jit(partial(jax.tree.map, lambda x: x + 0))  # the step donates what it is given
+    for name in set(self.trained) & set(params):
+      new = jax.device_put(params[name], shardings[name].params)
+      states[name] = states[name].replace(params=copy(new), ema=copy(new))
+    return states | {JUDGE: jax.device_put(params[LAYOUT], shardings[JUDGE])}
+
+  def layout_params(self, states) -> dict:
+    """The layout network that fills: the average where it trains, else the frozen one."""
+    return states[LAYOUT].ema if LAYOUT in states else states[JUDGE]
+
+  # Compiled functions -------------------------------------------------------------------------
+
+  def _compile_later(self) -> None:
+    """Jits; each function compiles when it is first called."""
+    whole = sharding.replicated(self.mesh)
+    shapes = jax.eval_shape(self.init, self.rng)
+    self.step_fns = {
+      name: jax.jit(
+        steps.train_step,
+        donate_argnums=1,
+        out_shardings=(sharding.state_shardings(shapes[name], self.mesh), whole),
+      )
+      for name in self.trained
+    }
+    self.make_batch = jax.jit(steps.make_batch, out_shardings=sharding.batch_sharding(self.mesh))
+    self.attach = jax.jit(partial(steps.attach_layout, self.networks.layout))
+    self._predict = jax.jit(partial(steps.predict_layout, self.networks.layout))
+    self._fill = evaluate.make_filler(self.networks)
+
+  def filler(self, states):
+    """(photo uint8, mask) -> {"whole": uint8, "layout": ids}, with the averages."""
+    layout_params = self.layout_params(states)
+    if TEXTURE in states:
+      return partial(self._fill, {LAYOUT: layout_params, TEXTURE: states[TEXTURE].ema})
+
+    def only_layout(photo, mask):
+      layout, _ = self._predict(layout_params, images.to_float(photo), mask)
+      return {"whole": photo, "layout": np.asarray(layout.argmax(-1), np.uint8)}
+
+    return only_layout
+
+  # What is written ----------------------------------------------------------------------------
+
+  def write_record(self) -> None:
+    """The resolved configuration, the versions and the parameters' names into the workdir."""
+    os.makedirs(self.workdir, exist_ok=True)
+    for name, value in (("config", self.config.to_dict()), ("versions", self.versions)):
+      with open(os.path.join(self.workdir, f"{name}.json"), "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=2)
+    shapes = jax.eval_shape(self.init, self.rng)
+    with open(os.path.join(self.workdir, "parameters.txt"), "w", encoding="utf-8") as file:
+      for name in self.trained:
+        table = parameter_overview.get_parameter_overview(shapes[name].params, include_stats=False)
+        file.write(f"{name}\n{table}\n")
+
+  def save_model(self, states) -> str:
+    """Writes the averages with what one must know to use them; returns the directory."""
+    params = {LAYOUT: self.layout_params(states)}
+    if TEXTURE in states:
+      params[TEXTURE] = states[TEXTURE].ema
+    config = {
+      "format": weights.FORMAT,
+      "size": self.config.size,
+      "resolution": self.config.resolution,
+      "stages_trained": sorted(params),
+      "framing": {"kind": "as given"},
+      "perceptual": self.config.texture.perceptual,
+      "model": self.config.model.to_dict(),
+      "data": self.about,
+      "images": self.config.total_images,
+      "versions": self.versions,
+    }
+    directory = os.path.join(self.workdir, "model")
+    weights.save_model(directory, jax.device_get(params), config)
+    return directory

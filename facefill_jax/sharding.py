@@ -1,0 +1,65 @@
+"""The mesh, and where arrays lie on it: the one module that names a mesh axis.
+
+Today: data-parallel. Batches are split over "data"; states are whole on every device.
+"""
+
+import re
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+
+DATA = "data"
+
+RULES: tuple[tuple[str, P], ...] = ((r".*", P()),)
+"""(pattern of a parameter's path, where it lies): the first that matches counts."""
+
+
+def make_mesh(data: int = -1) -> Mesh:
+  """A mesh over all devices; `data` devices along the batch, -1 for all there are.
+
+  Raises:
+    ValueError: `data` is not the number of devices.
+  """
+  found = jax.device_count()
+  if data not in (-1, found):
+    raise ValueError(f"mesh.data is {data}, but {found} device(s) are here: give -1 or {found}")
+  return jax.make_mesh((found,), (DATA,), axis_types=(AxisType.Auto,))
+
+
+def check_batch(batch_size: int, mesh: Mesh) -> None:
+  """Raises ValueError unless the global batch can be split over the mesh."""
+  n = mesh.shape[DATA]
+  if batch_size < 1 or batch_size % n:
+    raise ValueError(f"batch_size {batch_size} cannot be split over {n} devices: give a multiple")
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+  """Whole on every device."""
+  return NamedSharding(mesh, P())
+
+
+def batch_sharding(mesh: Mesh) -> NamedSharding:
+  """Split along the first axis."""
+  return NamedSharding(mesh, P(DATA))
+
+
+def state_shardings(tree: Any, mesh: Mesh) -> Any:
+  """A tree of NamedSharding for a tree of arrays (or shapes), by RULES."""
+
+  def place(path, _):
+    name = jax.tree_util.keystr(path, simple=True, separator="/")
+    spec = next(spec for pattern, spec in RULES if re.search(pattern, name))
+    return NamedSharding(mesh, spec)
+
+  return jax.tree_util.tree_map_with_path(place, tree)
+
+
+def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
+  """This process's rows of a batch -> global arrays, split over the mesh."""
+  sharding = batch_sharding(mesh)
+  return {
+    name: jax.make_array_from_process_local_data(sharding, rows) for name, rows in batch.items()
+  }

@@ -1,0 +1,258 @@
+"""What a stage is made of: its networks by size, its optimisers, its loss weights, its judges."""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+
+from facefill_jax import objectives
+from facefill_jax.labels import NUM_CLASSES
+from facefill_jax.models.discriminator import Critic
+from facefill_jax.models.layout_net import LayoutNet
+from facefill_jax.models.texture_net import LATENT, TextureNet
+
+LAYOUT, TEXTURE = "layout", "texture"
+STAGES = (LAYOUT, TEXTURE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Size:
+  """The numbers of one size; see the table in the README for what they cost."""
+
+  stem: int
+  widths: tuple[int, int, int]
+  vit: tuple[int, int, int]  # width, layers, heads
+  decoder: tuple[int, int, int]
+  middle: int
+  attention: tuple[int, ...]
+  max_keys: int
+  style_width: int
+
+
+SIZES: Mapping[str, Size] = MappingProxyType(
+  {
+    "tiny": Size(16, (32, 64, 128), (64, 2, 4), (64, 32, 16), 1, (16, 8), 256, 32),
+    "small": Size(32, (64, 128, 256), (256, 4, 4), (128, 64, 32), 2, (16, 8), 256, 64),
+    "base": Size(64, (128, 256, 512), (512, 6, 8), (256, 128, 64), 4, (16, 8, 4), 256, 128),
+    "paper": Size(64, (128, 256, 512), (768, 6, 8), (256, 128, 64), 6, (16, 8, 4), 1024, 128),
+  }
+)
+DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
+
+
+@dataclasses.dataclass(frozen=True)
+class Networks:
+  """The four networks of one size."""
+
+  layout: LayoutNet
+  texture: TextureNet
+  layout_critic: Critic
+  texture_critic: Critic
+
+
+def choose(what: str, name: str, valid: Mapping[str, Any]):
+  """valid[name], or a ValueError that names the choice and all valid ones."""
+  if name not in valid:
+    raise ValueError(f"{what}: {name!r} is not one of {', '.join(sorted(valid))}")
+  return valid[name]
+
+
+def build_networks(
+  size: str,
+  dtype: str = "float32",
+  attention_values: str = "unpooled",
+  class_style: bool = True,
+) -> Networks:
+  """The networks of a size in SIZES, computing in `dtype` (parameters are float32).
+
+  Raises:
+    ValueError: an unknown size, dtype or kind of attention values.
+  """
+  n, d = choose("size", size, SIZES), choose("dtype", dtype, DTYPES)
+  choose("attention_values", attention_values, {"unpooled": 0, "pooled": 0, "none": 0})
+  width, layers, heads = n.vit
+  return Networks(
+    layout=LayoutNet(n.stem, n.widths, width, layers, heads, n.widths[-1], n.decoder, dtype=d),
+    texture=TextureNet(
+      n.stem, n.widths, n.middle, n.decoder, n.attention, n.max_keys, n.style_width,
+      attention_values=attention_values, class_style=class_style, dtype=d,
+    ),
+    layout_critic=Critic(n.stem, n.widths, dtype=d),
+    texture_critic=Critic(n.stem, n.widths, dtype=d),
+  )  # fmt: skip
+
+
+def example_inputs(networks: Networks, resolution: int, batch: int = 1) -> dict[str, tuple]:
+  """Zeros with the shapes that each network takes, by the network's field name."""
+  b, s = batch, resolution
+  photo, mask = jnp.zeros((b, s, s, 3)), jnp.zeros((b, s, s, 1), bool)
+  layout = jnp.full((b, s, s, NUM_CLASSES), 1.0 / NUM_CLASSES)
+  features = jnp.zeros((b, s // 16, s // 16, networks.layout.fused), networks.layout.dtype)
+  return {
+    "layout": (photo, mask),
+    "texture": (photo, mask, layout, features, jnp.zeros((b, LATENT)), jnp.ones((b,), bool)),
+    "layout_critic": (layout, jnp.zeros((b, s, s, 4))),
+    "texture_critic": (photo, jnp.zeros((b, s, s, 1 + NUM_CLASSES))),
+  }
+
+
+def init_params(networks: Networks, name: str, rng: jax.Array, resolution: int) -> dict:
+  """Fresh parameters of one network (`name`: a field of Networks)."""
+  inputs = example_inputs(networks, resolution)[name]
+  return getattr(networks, name).init(rng, *inputs)["params"]
+
+
+def abstract_params(size: str, resolution: int = 64) -> dict[str, Any]:
+  """Shapes of both generators' parameters, {"layout": ..., "texture": ...}; no allocation."""
+  networks = build_networks(size)
+  return {
+    name: jax.eval_shape(partial(init_params, networks, name, resolution=resolution), key())
+    for name in STAGES
+  }
+
+
+def key(seed: int = 0) -> jax.Array:
+  """A typed key."""
+  return jax.random.key(seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimiser:
+  """Numbers of one optimiser. Lengths are in steps of the stage.
+
+  Attributes:
+    name: "adam" or "adamw".
+    lr: peak learning rate, after `warmup_steps` of linear warm-up; constant until the last
+      `decay_steps` of `total_steps`, where a cosine takes it to `final` of the peak.
+    clip: bound of the gradient's global norm; 0 for none.
+  """
+
+  name: str
+  lr: float
+  b1: float
+  b2: float
+  weight_decay: float
+  clip: float
+  warmup_steps: int
+  decay_steps: int
+  total_steps: int
+  final: float = 0.05
+
+  def schedule(self) -> optax.Schedule:
+    """Learning rate as a function of the step."""
+    begin = self.total_steps - self.decay_steps
+    parts = [optax.schedules.constant_schedule(self.lr)]
+    boundaries = []
+    if self.warmup_steps:
+      parts.insert(0, optax.schedules.linear_schedule(0.0, self.lr, self.warmup_steps))
+      boundaries.append(self.warmup_steps)
+    if self.decay_steps:
+      parts.append(optax.schedules.cosine_decay_schedule(self.lr, self.decay_steps, self.final))
+      boundaries.append(max(begin, self.warmup_steps + 1))
+    return optax.schedules.join_schedules(parts, boundaries)
+
+  def make(self) -> optax.GradientTransformation:
+    """The optax chain.
+
+    Raises:
+      ValueError: an unknown name.
+    """
+    schedule = self.schedule()
+    kinds = {
+      "adam": lambda: optax.adam(schedule, self.b1, self.b2),
+      "adamw": lambda: optax.adamw(schedule, self.b1, self.b2, weight_decay=self.weight_decay),
+    }
+    optimiser = choose("optimiser", self.name, kinds)()
+    clip = [optax.clip_by_global_norm(self.clip)] if self.clip else []
+    return optax.chain(*clip, optimiser)
+
+
+@flax.struct.dataclass
+class Judges:
+  """Frozen weights that a stage's losses look through."""
+
+  layout: dict | None = None  # EMA of the layout network: reads the layout of a result
+  perceptual: dict | None = None  # SqueezeNet
+
+
+@flax.struct.dataclass
+class Stage:
+  """One stage: static networks, optimisers and numbers; its leaves are the judges' weights.
+
+  Attributes:
+    weights: weight of each generator term, by name.
+    penalty: weight of the gradient penalty; drift: of the squared real score.
+    generator_every: critic steps per generator step.
+    ema_half_life_images: half-life of the weights' average, ramped up from the start.
+  """
+
+  judges: Judges
+  name: str = flax.struct.field(pytree_node=False)
+  objective: Any = flax.struct.field(pytree_node=False)
+  net: Any = flax.struct.field(pytree_node=False)
+  critic: Critic = flax.struct.field(pytree_node=False)
+  optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
+  critic_optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
+  weights: tuple = flax.struct.field(pytree_node=False)
+  penalty: float = flax.struct.field(pytree_node=False)
+  drift: float = flax.struct.field(pytree_node=False)
+  generator_every: int = flax.struct.field(pytree_node=False)
+  ema_half_life_images: float = flax.struct.field(pytree_node=False)
+
+
+def make_stage(
+  name: str,
+  networks: Networks,
+  judges: Judges,
+  *,
+  losses: Mapping[str, float],
+  optimiser: Optimiser,
+  critic_optimiser: Optimiser,
+  penalty: float = 10.0,
+  drift: float = 1e-3,
+  generator_every: int = 1,
+  ema_half_life_images: float = 10_000.0,
+  **objective_options,
+) -> Stage:
+  """A stage, "layout" or "texture", checked.
+
+  Raises:
+    ValueError: an unknown stage; loss weights whose keys are not exactly the stage's terms.
+  """
+  kinds = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
+  kind = choose("stage", name, kinds)
+  check_terms(name, losses, kind.TERMS)
+  if generator_every < 1:
+    raise ValueError(f"{name}.generator_every must be 1 or more, got {generator_every}")
+  active = frozenset(term for term, weight in losses.items() if weight)
+  objective = kind(parser=networks.layout, active=active, **objective_options)
+  return Stage(
+    judges=judges,
+    name=name,
+    objective=objective,
+    net=getattr(networks, name),
+    critic=getattr(networks, f"{name}_critic"),
+    optimiser=optimiser.make(),
+    critic_optimiser=critic_optimiser.make(),
+    weights=tuple(sorted((k, float(v)) for k, v in losses.items())),
+    penalty=float(penalty),
+    drift=float(drift),
+    generator_every=int(generator_every),
+    ema_half_life_images=float(ema_half_life_images),
+  )
+
+
+def check_terms(name: str, losses: Mapping[str, float], terms: tuple[str, ...]) -> None:
+  """Raises ValueError naming both sets unless the weights' keys are exactly the terms."""
+  if set(losses) != set(terms):
+    raise ValueError(
+      f"loss weights of the {name} stage are {sorted(losses)}, its terms are {sorted(terms)}: "
+      f"no such term {sorted(set(losses) - set(terms))}, no weight for "
+      f"{sorted(set(terms) - set(losses))}"
+    )

@@ -1,0 +1,174 @@
+"""Pure steps: a train state and a batch in, a train state and metrics out; and how to fill.
+
+One `train_step` serves both stages. Jit it as `partial(jax.jit(train_step, ...), stage)`: with the
+partial inside, the judges' weights would become constants of the compiled program.
+"""
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float
+
+from facefill_jax import images, losses
+from facefill_jax.models.layout_net import LayoutNet
+from facefill_jax.models.texture_net import TextureNet
+from facefill_jax.stages import Networks, Stage, init_params
+from facefill_jax.types import Batch, Features, Layout, Mask, Photo, TrainState
+
+
+def init_state(stage: Stage, networks: Networks, rng: jax.Array, resolution: int) -> TrainState:
+  """A fresh state. Call it under jit: eagerly, the average would alias the parameters."""
+  net_rng, critic_rng = jax.random.split(rng)
+  params = init_params(networks, stage.name, net_rng, resolution)
+  critic_params = init_params(networks, f"{stage.name}_critic", critic_rng, resolution)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    images=jnp.zeros((), jnp.int32),
+    params=params,
+    ema=jax.tree.map(jnp.copy, params),
+    opt_state=stage.optimiser.init(params),
+    critic_params=critic_params,
+    critic_opt_state=stage.critic_optimiser.init(critic_params),
+  )
+
+
+def make_batch(photo, labels, mask) -> Batch:
+  """What the host sent -> a Batch: uint8 photo and labels, bool mask."""
+  return Batch(photo=images.to_float(photo), mask=mask, labels=labels.astype(jnp.int32))
+
+
+def train_step(
+  stage: Stage, state: TrainState, batch: Batch, rng: jax.Array
+) -> tuple[TrainState, dict[str, Array]]:
+  """One step of either stage: the critic first, then the generator through the new critic.
+
+  The generator runs forward once; its losses are functions of what it made, and `pullback` turns
+  their gradient into that of the parameters.
+
+  Args:
+    stage: what to train, and the judges.
+    state: arrays; may be donated.
+    batch: for the texture stage, with layout and features attached.
+    rng: the run's key; the step is folded in here.
+
+  Returns:
+    The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, gradient norms.
+  """
+  inputs_rng, critic_rng, terms_rng = jax.random.split(jax.random.fold_in(rng, state.step), 3)
+  objective = stage.objective
+  inputs = objective.inputs(batch, inputs_rng)
+  outputs, pullback = jax.vjp(lambda p: objective.generate(stage.net, p, inputs), state.params)
+
+  state, metrics = _update_critic(stage, state, outputs, inputs, critic_rng)
+
+  def update(state):
+    return _update_generator(stage, state, outputs, pullback, inputs, terms_rng)
+
+  def keep(state):
+    shapes = jax.eval_shape(update, state)[1]
+    return state, jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), shapes)
+
+  if stage.generator_every == 1:
+    state, generator_metrics = update(state)
+  else:
+    turn = (state.step + 1) % stage.generator_every == 0
+    state, generator_metrics = jax.lax.cond(turn, update, keep, state)
+  count = state.images + batch.photo.shape[0]
+  state = state.replace(step=state.step + 1, images=count)
+  return state, metrics | generator_metrics
+
+
+def _update_critic(stage, state, outputs, inputs, rng):
+  pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, inputs))
+
+  def loss_fn(params):
+    score = lambda candidate, condition: stage.critic.apply(  # noqa: E731
+      {"params": params}, candidate, condition
+    )[0]
+    both = score(
+      jnp.concatenate([pair.real, pair.fake]), jnp.concatenate([pair.condition, pair.condition])
+    )
+    real, fake = jnp.split(both, 2)
+    changeable = jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
+    penalty = losses.gradient_penalty(
+      lambda x: score(x, pair.condition), pair.real, pair.fake, changeable, rng
+    )
+    wasserstein = losses.critic_loss(real, fake, pair.valid)
+    drift = losses.masked_mean(jnp.square(real), pair.valid)
+    metrics = {
+      "critic/real": losses.masked_mean(real, pair.valid),
+      "critic/fake": losses.masked_mean(fake, pair.valid),
+      "critic/penalty": penalty,
+    }
+    return wasserstein + stage.penalty * penalty + stage.drift * drift, metrics
+
+  (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic_params)
+  updates, opt_state = stage.critic_optimiser.update(
+    grads, state.critic_opt_state, state.critic_params
+  )
+  params = optax.apply_updates(state.critic_params, updates)
+  metrics |= {"critic/loss": loss, "critic/gradient_norm": optax.tree.norm(grads)}
+  return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
+
+
+def _update_generator(stage, state, outputs, pullback, inputs, rng):
+  weights = dict(stage.weights)
+  critic = lambda x, condition: stage.critic.apply(  # noqa: E731
+    {"params": state.critic_params}, x, condition
+  )
+
+  def loss_fn(outputs):
+    terms = stage.objective.terms(outputs, inputs, stage.judges, critic, rng)
+    return sum(weights[name] * value for name, value in terms.items()), terms
+
+  (loss, terms), cotangent = jax.value_and_grad(loss_fn, has_aux=True)(outputs)
+  (grads,) = pullback(cotangent)
+  updates, opt_state = stage.optimiser.update(grads, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  count = (state.images + inputs.photo.shape[0]).astype(jnp.float32)
+  ema = _average(stage, state.ema, params, count, inputs.photo.shape[0] * stage.generator_every)
+  metrics = {f"loss/{name}": value for name, value in terms.items()}
+  metrics |= {"loss/total": loss, "gradient_norm": optax.tree.norm(grads)}
+  return state.replace(params=params, opt_state=opt_state, ema=ema), metrics
+
+
+def _average(stage, ema, params, seen, batch_size):
+  """Exponential moving average; half-life min(h, .05 * images seen), as StyleGAN's ramp-up."""
+  half_life = jnp.minimum(stage.ema_half_life_images, 0.05 * seen)
+  decay = jnp.exp2(-batch_size / jnp.maximum(half_life, 1e-8))
+  return jax.tree.map(lambda e, p: p + decay * (e - p), ema, params)
+
+
+def predict_layout(
+  net: LayoutNet, params: dict, photo: Photo, mask: Mask
+) -> tuple[Layout, Features]:
+  """Probabilities of the whole face's layout, float32 (b, h, w, 20), and F_enc."""
+  logits, features = net.apply({"params": params}, photo, mask)
+  return jax.nn.softmax(logits, axis=-1), features
+
+
+def attach_layout(net: LayoutNet, params: dict, batch: Batch) -> Batch:
+  """The one place where the stages meet: adds the layout and F_enc, gradients stopped.
+
+  `params` are the average (EMA) of the layout stage.
+  """
+  layout, features = jax.lax.stop_gradient(predict_layout(net, params, batch.photo, batch.mask))
+  return batch.replace(layout=layout, features=features)
+
+
+def fill(
+  net: TextureNet,
+  params: dict,
+  photo: Photo,
+  mask: Mask,
+  layout: Layout,
+  features: Features,
+  z: Float[Array, "b l"],
+  use_features: Bool[Array, "b"],
+) -> Photo:
+  """The whole picture, float32 (b, h, w, 3): the photo bit for bit where known, else filled.
+
+  See `TextureNet.__call__` for the arguments.
+  """
+  filled = net.apply({"params": params}, photo, mask, layout, features, z, use_features)
+  return images.composite(photo, filled, mask)

@@ -1,0 +1,146 @@
+"""The training loop: both stages, one step function, one stream of batches.
+
+    training   Run (mesh, stages, data) -> states born sharded -> restore -> loop:
+               evaluate -> save -> next batch -> put_batch -> layout step -> attach_layout
+               -> texture step -> hooks
+Evaluation and saving come before the next batch is drawn, so that what is saved of the position in
+the data always matches the state.
+"""
+
+import os
+import sys
+import time
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from facefill_jax import evaluate, hooks, sharding, stages
+from facefill_jax.checkpoint import Checkpoints
+from facefill_jax.run import JUDGE, Run
+from facefill_jax.stages import LAYOUT, TEXTURE
+
+_SHOWN_SCORES = (
+  "hole_psnr_db", "hole_ssim", "squeezenet_distance", "laplacian_ratio", "layout_miou",
+)  # fmt: skip
+
+
+def train(config: ConfigDict, workdir: str) -> str:
+  """Trains as configured and writes everything under `workdir`; resumes what is there.
+
+  Args:
+    config: see the files of configs/; every key is needed.
+    workdir: gets checkpoints/, events/, metrics.jsonl, samples/, model/ and the run's record.
+
+  Returns:
+    The directory of the trained model.
+
+  Raises:
+    ValueError: the configuration, the data or the working directory cannot be used; one line.
+    FloatingPointError: a loss is not finite: the step, and which.
+  """
+  run = Run(config, workdir)
+  run.write_record()
+  writer = hooks.MetricWriter(workdir)
+  try:
+    with Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+      states, step = run.restore(checkpoints)
+      with run.batches(step) as stream:
+        states = loop(run, states, step, stream, checkpoints, writer)
+  finally:
+    writer.close()
+  directory = run.save_model(states)
+  _say_what_next(run, directory)
+  return directory
+
+
+def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer):
+  """Trains to the end; returns the last states."""
+  c = run.config
+  print(f"compiling; then {run.total - start} steps of {c.batch_size} photos", file=sys.stderr)
+  progress = hooks.Progress(run.total)
+  saved_at = time.monotonic()
+  for step in range(start, run.total + 1):
+    last = step == run.total
+    if step > start and (last or step % c.eval.every_steps == 0):
+      look(run, states, step, writer)
+    minutes = (time.monotonic() - saved_at) / 60
+    due = step % c.checkpoint.every_steps == 0 or minutes >= c.checkpoint.every_minutes
+    if step > start and (last or due):
+      checkpoints.save(step, states, {"seed": c.seed, "batch_size": c.batch_size})
+      saved_at = time.monotonic()
+    if last:
+      break
+    batch = run.make_batch(**sharding.put_batch(next(stream), run.mesh))
+    states, metrics = advance(run, states, batch, step)
+    if step in (start, run.texture_start):
+      jax.block_until_ready(metrics)
+      progress.begin(step + 1)  # compiling is over: it must not spoil the estimate
+    elif (step + 1) % c.log_every_steps == 0:
+      _log(run, step + 1, metrics, progress, writer)
+  return states
+
+
+def advance(run: Run, states, batch, step: int):
+  """One step of each stage that trains: (states, metrics by stage, still on the device)."""
+  states, metrics = dict(states), {}
+  since = step - run.texture_start
+  if LAYOUT in run.trained:
+    if since >= 0 and since % run.config.judge_every_steps == 0:
+      states[JUDGE] = jax.tree.map(lambda x: x.copy(), states[LAYOUT].ema)
+    states[LAYOUT], metrics[LAYOUT] = run.step_fns[LAYOUT](
+      run.stages[LAYOUT], states[LAYOUT], batch, jax.random.fold_in(run.rng, 10)
+    )
+  if TEXTURE in run.trained and since >= 0:
+    batch = run.attach(run.layout_params(states), batch)
+    judges = stages.Judges(layout=states[JUDGE], perceptual=run.squeezenet)
+    stage = run.stages[TEXTURE].replace(judges=judges)
+    states[TEXTURE], metrics[TEXTURE] = run.step_fns[TEXTURE](
+      stage, states[TEXTURE], batch, jax.random.fold_in(run.rng, 11)
+    )
+  return states, metrics
+
+
+def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
+  """Scores the held-out faces and draws the sample grid."""
+  fill = run.filler(states)
+  rows = list(evaluate.slices(run.fixed, min(run.config.eval.batch_size, len(run.fixed["photo"]))))
+  report = evaluate.evaluate_batches(fill, rows, run.squeezenet)
+  scores = {f"eval/{k}": v for k, v in report.summary[evaluate.ALL].items() if v is not None}
+  if TEXTURE not in states:
+    scores = {name: value for name, value in scores.items() if name.startswith("eval/layout")}
+  writer.write_scalars(step, scores)
+  named = {name: scores[f"eval/{name}"] for name in _SHOWN_SCORES if f"eval/{name}" in scores}
+  line = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
+  print(f"step {step}  held-out faces: {line}", file=sys.stderr, flush=True)
+  first = rows[0]
+  found = {name: np.asarray(value) for name, value in fill(first["photo"], first["mask"]).items()}
+  grid = hooks.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
+  hooks.save_picture(os.path.join(run.workdir, "samples", f"{step:07d}.png"), grid)
+  writer.write_images(step, {"samples": grid})
+
+
+def _log(run: Run, step: int, metrics, progress: hooks.Progress, writer) -> None:
+  """Fetches and writes the metrics; stops the run if one is not finite."""
+  values = {
+    f"{stage}/{name}": float(value)
+    for stage, terms in jax.device_get(metrics).items()
+    for name, value in terms.items()
+  }
+  shown = {k.replace("/loss/", " "): v for k, v in values.items() if "/loss/" in k}
+  values["photos_per_second"] = progress.report(step, run.config.batch_size, shown)
+  writer.write_scalars(step, values)
+  wrong = {name: value for name, value in values.items() if not np.isfinite(value)}
+  if wrong:
+    raise FloatingPointError(f"step {step}: not finite: {wrong}; see {run.workdir}/metrics.jsonl")
+
+
+def _say_what_next(run: Run, directory: str) -> None:
+  workdir = run.workdir
+  print(f"pictures: {workdir}/samples (masked photo | predicted layout | filled | truth)")
+  print(f"curves:   tensorboard --logdir {workdir}/events, or {workdir}/metrics.jsonl")
+  print(f"model:    {directory}")
+  if TEXTURE in run.trained:
+    print(f"next:     facefill fill PHOTO MASK --model {directory} -o filled.png")
+  else:
+    print(f"next:     the same with --config.stages=texture --config.init_from={workdir}")
