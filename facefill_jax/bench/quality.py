@@ -75,6 +75,8 @@ class Model:
 
   def __init__(self, directory: str):
     self.config, params = weights.load_model(directory)
+    if "texture" not in self.config["stages_trained"]:
+      raise weights.ModelError(f"{directory}: its texture stage is not trained, it cannot fill")
     self.params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
     self.networks = stages.build_networks(self.config["size"])
     self.resolution = int(self.config["resolution"])
