@@ -1,16 +1,16 @@
 """Drawn faces: an endless, labelled, freely usable set of portraits that needs no download.
 
 Each face is a person (drawn_traits), turned and lit (drawn_light), drawn part by part from back
-to front (drawn_scene, drawn_features, drawn_hair) on a board that keeps photo and labels together
-(drawn_canvas). The framing is that of CelebA-HQ: eyes at 47 % of the height, at 39 % and 61 % of
-the width when the face looks into the camera.
+to front (drawn_scene, drawn_features, drawn_worn, drawn_hair) on a board that keeps photo and
+labels together (drawn_canvas). The framing is that of CelebA-HQ: eyes at 47 % of the height, at
+39 % and 61 % of the width when the face looks into the camera.
 """
 
 import cv2
 import numpy as np
 
 from facefill_jax.data import drawn_features as features
-from facefill_jax.data import drawn_hair, drawn_scene
+from facefill_jax.data import drawn_hair, drawn_scene, drawn_worn
 from facefill_jax.data.drawn_canvas import Canvas, ellipse
 from facefill_jax.data.drawn_light import Light, Pose, head_outline
 from facefill_jax.data.drawn_scene import noise
@@ -49,7 +49,7 @@ def render(traits: Traits, size: int, rng: np.random.Generator) -> tuple[np.ndar
   drawn_hair.back_hair(canvas, traits, pose, light, rng)
   drawn_scene.neck(canvas, traits, pose, light)
   drawn_scene.clothes(canvas, traits, pose, rng)
-  drawn_scene.necklace(canvas, traits, pose)
+  drawn_worn.necklace(canvas, traits, pose)
   drawn_scene.head_shadow(canvas, traits, pose, outline)
   for side in (-1, 1):
     features.ear(canvas, traits, pose, light, side)
@@ -64,9 +64,9 @@ def render(traits: Traits, size: int, rng: np.random.Generator) -> tuple[np.ndar
     features.eye(canvas, traits, pose, light, side)
     features.brow(canvas, traits, pose, light, rng, side)
   features.mouth(canvas, traits, pose, light)
-  features.glasses(canvas, traits, pose)
+  drawn_worn.glasses(canvas, traits, pose)
   drawn_hair.front_hair(canvas, traits, pose, light, rng)
-  drawn_scene.earrings(canvas, traits, pose)
+  drawn_worn.earrings(canvas, traits, pose)
   drawn_hair.hat(canvas, traits, pose, light, rng)
   return canvas.finish()
 

@@ -1,4 +1,4 @@
-"""What sits in a drawn face: ears, nose, eyes, brows, mouth, beard, glasses.
+"""What sits in a drawn face: ears, nose, eyes, brows, mouth, beard.
 
 Every function draws on a Canvas, in the units of drawn_light. `side` is +1 for the person's left.
 """
@@ -163,62 +163,71 @@ def brow(canvas: Canvas, t: Traits, pose: Pose, light: Light, rng, side: int) ->
   canvas.texture(shape, canvas.lines(hairs, tones, shape, 0.0035))
 
 
+def _lip_curves(t: Traits, pose: Pose) -> list[np.ndarray]:
+  """Edges of the upper lip (outer, inner), then of the lower (inner, outer), each (n, 2)."""
+  w, y, up = t.mouth_width * (1 + 0.16 * t.smile), 1.07, -0.11 * t.smile
+  gap, full = t.mouth_open, t.lip_fullness
+  rights = [  # from the middle to the corner, which all four share
+    [(0, y - 0.09 * full), (0.15 * w, y - 0.115 * full), (0.55 * w, y - 0.055 * full + 0.45 * up)],
+    [(0, y + 0.018), (0.5 * w, y + 0.012 + 0.3 * up)],
+    [(0, y + gap + 0.025), (0.55 * w, y + gap * 0.72 + 0.02 + 0.2 * up)],
+    [(0, y + gap + 0.165 * full), (0.55 * w, y + gap * 0.85 + 0.105 * full + 0.15 * up)],
+  ]
+  curves = []
+  for right in rights:
+    right = [*right, (w, y + up)]
+    left = [(-px, py) for px, py in right[:0:-1]]
+    curves.append(spline(pose.face([*left, *right], 0.1)))
+  return curves
+
+
 def mouth(canvas: Canvas, t: Traits, pose: Pose, light: Light) -> None:
-  """Lips, and the open mouth with teeth and tongue between them."""
-  w = t.mouth_width * (1 + 0.16 * t.smile)
-  y, gap, full, up = 1.07, t.mouth_open, t.lip_fullness, -0.11 * t.smile
-  corner = (w, y + up)
-  cupid = [(-w, y + up), (-0.55 * w, y - 0.055 * full + 0.45 * up), (-0.15 * w, y - 0.115 * full),
-           (0, y - 0.09 * full), (0.15 * w, y - 0.115 * full),
-           (0.55 * w, y - 0.055 * full + 0.45 * up), corner]  # fmt: skip
-  seam = [(-w, y + up), (-0.5 * w, y + 0.012 + 0.3 * up), (0, y + 0.018), (0.5 * w, y + 0.012 + 0.3 * up),
-          corner]  # fmt: skip
-  under = [(-w, y + up), (-0.55 * w, y + gap * 0.72 + 0.02 + 0.2 * up), (0, y + gap + 0.025),
-           (0.55 * w, y + gap * 0.72 + 0.02 + 0.2 * up), corner]  # fmt: skip
-  bottom = [(-w, y + up), (-0.55 * w, y + gap * 0.85 + 0.105 * full + 0.15 * up),
-            (0, y + gap + 0.165 * full), (0.55 * w, y + gap * 0.85 + 0.105 * full + 0.15 * up),
-            corner]  # fmt: skip
-  cupid, seam, under, bottom = (pose.face(spline(c), 0.1) for c in (cupid, seam, under, bottom))
+  """Lips, the open mouth between them, and the folds that a smile makes."""
+  cupid, seam, under, bottom = _lip_curves(t, pose)
+  if t.mouth_open > 0.02:
+    _inner_mouth(canvas, t, pose, light, np.concatenate([seam, under[::-1]]), seam)
   skin = np.maximum(np.array(t.skin), 1.0)
   field = light.skin * (np.array(t.lips) / skin).astype(np.float32)
-  if gap > 0.02:
-    _inner_mouth(canvas, t, pose, light, seam, under, w, y, gap)
   canvas.paint(canvas.stencil(np.concatenate([cupid, seam[::-1]])), field * 0.90, _ID["u_lip"])
   lower = canvas.stencil(np.concatenate([under, bottom[::-1]]))
   canvas.paint(lower, field, _ID["l_lip"])
-  shine = ellipse(
-    pose.face([(-0.12 * w * -np.sign(t.light[0]), y + gap + 0.075 * full)], 0.12)[0],
-    (0.17 * t.scale, 0.03 * t.scale), turn=t.roll,
-  )  # fmt: skip
-  canvas.paint(canvas.stencil(shine, within=lower), (255, 236, 230), None, 0.10 + 0.3 * t.makeup)
-  if gap <= 0.02:
+  spot = (0.05 * np.sign(t.light[0]), 1.07 + t.mouth_open + 0.075 * t.lip_fullness)
+  shine = ellipse(pose.face([spot], 0.12)[0], (0.17 * t.scale, 0.03 * t.scale), turn=t.roll)
+  shine = canvas.stencil(shine, within=lower)
+  canvas.paint(shine, (255, 236, 230), None, 0.10 + 0.3 * t.makeup)
+  if t.mouth_open <= 0.02:
     pen = np.interp(np.arange(len(seam)), [0, 16, len(seam) - 1], [0.02, 0.04, 0.02]) * t.scale
     canvas.paint(canvas.stencil(ribbon(seam, pen)), _dark(t, 0.88), None, 0.85)
+  _smile_folds(canvas, t, pose)
+
+
+def _smile_folds(canvas: Canvas, t: Traits, pose: Pose) -> None:
+  w, corner = t.mouth_width * (1 + 0.16 * t.smile), 1.07 - 0.11 * t.smile
   strength = 0.10 + 0.22 * max(t.smile, 0.0) + 0.25 * t.age
   for side in (-1, 1):
-    fold = [(0.34, 0.70), (0.5, 0.84), (w + 0.12, 1.0), (w + 0.13, 1.12)]
-    fold = spline(pose.face([(side * x, v) for x, v in fold], 0.06))
-    fold = ribbon(fold, 0.05 * t.scale * np.sin(np.linspace(0.05, np.pi - 0.05, len(fold))))
-    _crease(canvas, fold, 0.4, strength)
-    dimple = pose.face([(side * (w + 0.02), y + up)], 0.05)[0]
+    fold = np.array([(0.34, 0.70), (0.5, 0.84), (w + 0.12, 1.0), (w + 0.13, 1.12)]) * (side, 1)
+    fold = spline(pose.face(fold, 0.06))
+    pen = 0.05 * t.scale * np.sin(np.linspace(0.05, np.pi - 0.05, len(fold)))
+    _crease(canvas, ribbon(fold, pen), 0.4, strength)
+    dimple = pose.face([(side * (w + 0.02), corner)], 0.05)[0]
     _crease(canvas, ellipse(dimple, (0.035 * t.scale,) * 2), 0.5, 0.4)
 
 
-def _inner_mouth(
-  canvas: Canvas, t: Traits, pose: Pose, light: Light, seam, under, w, y, gap
-) -> None:
-  inside = canvas.stencil(np.concatenate([seam, under[::-1]]))
+def _inner_mouth(canvas: Canvas, t: Traits, pose: Pose, light: Light, outline, seam) -> None:
+  w, y, gap = t.mouth_width * (1 + 0.16 * t.smile), 1.07, t.mouth_open
+  inside = canvas.stencil(outline)
   canvas.paint(inside, (74, 22, 28), _ID["mouth"])
   tongue = pose.face([(0.0, y + gap + 0.02)], 0.1)[0]
   radii = (0.5 * w * t.scale, 0.55 * gap * t.scale)
   canvas.paint(canvas.stencil(ellipse(tongue, radii), within=inside), (196, 92, 94), None, 0.8)
-  depth = 0.11 if t.smile > 0.2 else 0.06
-  edge = pose.face([(0.9 * w, y - 0.1), (0.75 * w, y + 0.02), (0.4 * w, y + depth - 0.02), (0, y + depth),
-                    (-0.4 * w, y + depth - 0.02), (-0.75 * w, y + 0.02), (-0.9 * w, y - 0.1)], 0.1)  # fmt: skip
+  depth = y + (0.11 if t.smile > 0.2 else 0.06)
+  right = [(0.4 * w, depth - 0.02), (0.75 * w, y + 0.02), (0.9 * w, y - 0.1)]
+  left = [(-px, py) for px, py in reversed(right)]
+  edge = pose.face([*left, (0, depth), *right], 0.1)
   teeth = canvas.stencil(spline(edge), within=inside)
   canvas.paint(teeth, (246, 240, 230))
   gaps = [
-    pose.face([(x * w, y - 0.1), (x * w, y + 0.2)], 0.1) for x in (-0.45, -0.22, 0, 0.22, 0.45)
+    pose.face([(k * w, y - 0.1), (k * w, y + 0.2)], 0.1) for k in (-0.45, -0.22, 0, 0.22, 0.45)
   ]
   canvas.texture(teeth, canvas.lines(np.stack(gaps), np.full(5, 0.9), teeth, 0.002))
   lip_shadow = ribbon(moved(seam, 0, 0.02 * t.scale), 0.06 * t.scale)
@@ -258,60 +267,3 @@ def beard(canvas: Canvas, t: Traits, pose: Pose, rng: np.random.Generator, on_sk
   tones = 0.55 + 0.8 * rng.random(count)
   drawn = canvas.lines(curves, tones, everywhere, 0.0025)
   canvas.photo *= (1 + mask * np.float32(0.8) * (drawn - 1))[..., None]
-
-
-_LENSES = {
-  "round": [(0, -0.33), (0.24, -0.24), (0.34, 0), (0.24, 0.25), (0, 0.34), (-0.24, 0.25), (-0.34, 0),
-            (-0.24, -0.24)],
-  "square": [(-0.33, -0.26), (0, -0.28), (0.36, -0.26), (0.4, -0.18), (0.36, 0.2), (0.26, 0.28),
-             (-0.2, 0.28), (-0.31, 0.2), (-0.36, -0.16)],
-  "aviator": [(-0.3, -0.22), (0, -0.27), (0.36, -0.22), (0.38, 0.05), (0.2, 0.37), (-0.05, 0.36),
-              (-0.28, 0.12)],
-  "cat": [(-0.32, -0.16), (0, -0.26), (0.34, -0.36), (0.46, -0.4), (0.4, -0.05), (0.22, 0.24),
-          (-0.12, 0.27), (-0.3, 0.1)],
-}  # fmt: skip
-
-
-def glasses(canvas: Canvas, t: Traits, pose: Pose) -> None:
-  """Frames and lenses. Eyes and brows keep their label behind clear glass, not behind dark."""
-  if t.glasses == "none":
-    return
-  pen = t.scale * {"round": 0.045, "square": 0.065, "aviator": 0.032, "cat": 0.06}[t.glasses]
-  rims, lenses = [], []
-  for side in (-1, 1):
-    points = np.array([(side * (0.53 + x), 0.03 + y) for x, y in _LENSES[t.glasses]])
-    outline = spline(pose.frame(pose.on_face(points, 0.2)), closed=True)
-    lenses.append(outline)
-    rims.append(ribbon(np.concatenate([outline, outline[:1]]), pen))
-    hinge = [
-      (side * 0.88, -0.1, 1.0),
-      (side * 1.08 * t.width, -0.1, 0.45),
-      (side * 1.16 * t.width, -0.06, -0.1),
-    ]
-    if pose.visible(side) > 0.2:
-      rims.append(ribbon(pose.frame(hinge), pen * 1.1))
-  bridge = [(-0.2, -0.04), (0.0, -0.1), (0.2, -0.04)]
-  rims.append(ribbon(spline(pose.face(bridge, 0.22)), pen))
-  canvas.shade(
-    canvas.soft(*[moved(r, -0.02 * t.light[0], 0.014) for r in rims], blur=0.008),
-    (0.72, 0.64, 0.62),
-  )
-  glass, frame = canvas.stencil(*lenses), canvas.stencil(*rims)
-  seen = [_ID[n] for n in ("l_eye", "r_eye", "l_brow", "r_brow")]
-  view = canvas.labels[glass.rows, glass.cols]
-  keep = np.isin(view, seen) & (not t.glasses_dark)
-  view[(glass.alpha >= 0.5) & ~keep] = _ID["eye_g"]
-  if t.glasses_dark:
-    canvas.paint(glass, np.array(t.glasses_colour) * 0.35 + 12, None, 0.90)
-  else:
-    canvas.paint(glass, (236, 244, 248), None, 0.09)
-  for lens in lenses:
-    low, high = lens.min(axis=0), lens.max(axis=0)
-    x, width, y0, y1 = low[0], high[0] - low[0], low[1], high[1]
-    bar = np.array(
-      [(x + 0.5 * width, y0), (x + 0.75 * width, y0), (x + 0.4 * width, y1), (x + 0.15 * width, y1)]
-    )
-    canvas.paint(canvas.stencil(bar, within=glass), (255, 255, 255), None, 0.14)
-  canvas.paint(frame, t.glasses_colour, _ID["eye_g"])
-  glint = canvas.stencil(*[moved(r, 0.0, -0.003) for r in rims], within=frame)
-  canvas.paint(glint, np.minimum(np.array(t.glasses_colour) + 70, 255), None, 0.35)

@@ -117,9 +117,9 @@ def _bun(canvas: Canvas, t: Traits, pose: Pose, light: Light, rng) -> None:
   shape = canvas.stencil(ellipse(centre, (0.5 * s, 0.4 * s), turn=t.roll))
   canvas.paint(shape, light.hair(t.hair, 0.95), _ID["hair"])
   rings = [
-    spline(ellipse(moved(centre, 0, 0.03 * s * np.sin(a)), (s * r, s * r * 0.8), turn=a, points=9)[:7])
+    spline(ellipse(centre, (s * r, s * r * 0.8), turn=a, points=9)[:7])
     for r, a in zip(0.06 + 0.44 * rng.random(60), 6.3 * rng.random(60), strict=True)
-  ]  # fmt: skip
+  ]
   _strands(canvas, shape, np.stack(rings), rng, 0.3)
 
 
@@ -222,9 +222,8 @@ def hat(canvas: Canvas, t: Traits, pose: Pose, light: Light, rng) -> None:
     return
   w, v, edge = t.width, 0.13 + 0.5 * min(t.volume, 0.3), -0.72
   side = 1.02 * w + v
-  dome = [(-1.14 * w - v, edge + 0.1, 0), (-1.06 * w - v, -1.25, 0), (-0.62 * w, t.top - v - 0.08, 0),
-          (0, t.top - v - 0.2, 0), (0.62 * w, t.top - v - 0.08, 0), (1.06 * w + v, -1.25, 0),
-          (1.14 * w + v, edge + 0.1, 0)]  # fmt: skip
+  half = [(1.14 * w + v, edge + 0.1, 0), (1.06 * w + v, -1.25, 0), (0.62 * w, t.top - v - 0.08, 0)]
+  dome = [*((-x, y, z) for x, y, z in half), (0, t.top - v - 0.2, 0), *reversed(half)]
   front = [(side, edge, 0.25), (0.6, edge - 0.02, 0.8), (0, edge - 0.04, 1.0),
            (-0.6, edge - 0.02, 0.8), (-side, edge, 0.25)]  # fmt: skip
   upper = pose.frame(pose.rim(spline(dome, steps=6)))

@@ -177,7 +177,8 @@ class Light:
 
   def __init__(self, traits: Traits, pose: Pose, outline: np.ndarray, side: int):
     self.side = side
-    self.usual = sum(traits.skin)
+    red, green, blue = traits.skin
+    self.usual = red + green + blue  # not sum(), whose rounding changed in Python 3.12
     self.key = np.array([1 + 0.05 * traits.warmth, 1.0, 1 - 0.07 * traits.warmth], np.float32)
     face, skull = _height(traits, pose, outline)
     diffuse, shine, facing = _lit(face, traits.light)

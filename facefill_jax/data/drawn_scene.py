@@ -1,9 +1,9 @@
-"""What is around a drawn face: backdrop, neck, clothes, jewellery."""
+"""What is around a drawn face: backdrop, neck, clothes."""
 
 import cv2
 import numpy as np
 
-from facefill_jax.data.drawn_canvas import Canvas, ellipse, moved, ribbon, spline
+from facefill_jax.data.drawn_canvas import Canvas, moved, ribbon, spline
 from facefill_jax.data.drawn_light import Light, Pose
 from facefill_jax.data.drawn_traits import Traits
 from facefill_jax.labels import CLASSES
@@ -34,7 +34,7 @@ def _discs(rng: np.random.Generator, first, second) -> np.ndarray:
     colour = np.minimum(first * (0.85 + 0.4 * shift) + 25 * (1 - shift), 255).astype(np.float32)
     share = layer.astype(np.float32)[..., None] * np.float32(0.30 / 255)
     picture[rows, cols] += share * (colour - picture[rows, cols])
-  return picture
+  return cv2.GaussianBlur(picture, (0, 0), 0.7)
 
 
 def background(canvas: Canvas, t: Traits, rng: np.random.Generator) -> None:
@@ -166,66 +166,3 @@ def _collar(canvas: Canvas, t: Traits, pose: Pose, colour: np.ndarray) -> None:
     canvas.paint(shape, np.minimum(colour * lamp + 12, 255), _ID["cloth"])
     edge = ribbon(pose.frame(flap[1:]), 0.004)
     canvas.tint(canvas.stencil(edge), 0.7, 0.6)
-
-
-def necklace(canvas: Canvas, t: Traits, pose: Pose) -> None:
-  """A chain, pearls or a pendant on the neck."""
-  if t.necklace == "none":
-    return
-  w, drop = 0.66 - 0.12 * t.feminine, 2.24 if t.necklace == "pendant" else 2.12
-  arc = [
-    (-w - 0.02, 1.74, 0.0),
-    (-0.6 * w, 2.0, 0.4),
-    (0, drop, 0.55),
-    (0.6 * w, 2.0, 0.4),
-    (w + 0.02, 1.74, 0),
-  ]
-  curve = spline(pose.frame(arc), steps=8)
-  s, metal = t.scale, np.array(t.metal)
-  if t.necklace == "pearls":
-    metal = np.array([238.0, 230, 222])
-    shapes = [ellipse(p, (0.058 * s,) * 2, points=12) for p in curve]
-    lights = [
-      ellipse(moved(p, 0.014 * s * np.sign(t.light[0]), -0.018 * s), (0.022 * s,) * 2, points=8)
-      for p in curve
-    ]
-  else:
-    shapes = [ribbon(curve, 0.05 * s)]
-    lights = [
-      ellipse(moved(p, 0, -0.006 * s), (0.018 * s, 0.012 * s), points=8) for p in curve[::2]
-    ]
-    if t.necklace == "pendant":
-      shapes.append(ellipse(moved(curve[16], 0, 0.09 * s), (0.09 * s, 0.11 * s)))
-  body = canvas.stencil(*shapes)
-  canvas.shade(canvas.soft(*[moved(p, 0, 0.008) for p in shapes], blur=0.006), (0.74, 0.64, 0.64))
-  canvas.paint(body, metal * 0.82, _ID["neck_l"])
-  canvas.paint(canvas.stencil(*lights, within=body), np.minimum(metal + 50, 255), None, 0.9)
-  if t.necklace == "pendant":
-    stone = ellipse(moved(curve[16], 0, 0.09 * s), (0.055 * s, 0.07 * s))
-    canvas.paint(canvas.stencil(stone), np.array(t.accent) * 0.8)
-
-
-def earrings(canvas: Canvas, t: Traits, pose: Pose) -> None:
-  """The same earring on each ear that is seen."""
-  if t.earring == "none":
-    return
-  s, metal = t.scale, np.array(t.metal)
-  for side in (-1, 1):
-    if pose.visible(side) < 0.28:
-      continue
-    lobe = pose.frame(pose.rim([(side * 1.14 * t.width, 0.6, -0.05)]))[0]
-    if t.earring == "stud":
-      shapes = [ellipse(lobe, (0.075 * s,) * 2)]
-    elif t.earring == "hoop":
-      ring = ellipse(moved(lobe, 0, 0.2 * s), (0.17 * s, 0.2 * s))
-      shapes = [ribbon(np.concatenate([ring, ring[:1]]), 0.06 * s)]
-    else:
-      shapes = [ellipse(lobe, (0.05 * s,) * 2), ellipse(moved(lobe, 0, 0.3 * s), (0.095 * s, 0.14 * s)),
-                ribbon(np.array([lobe, moved(lobe, 0, 0.25 * s)]), 0.03 * s)]  # fmt: skip
-    body = canvas.stencil(*shapes)
-    canvas.paint(body, metal * 0.88, _ID["ear_r"])
-    if t.earring == "drop":
-      stone = ellipse(moved(lobe, 0, 0.3 * s), (0.06 * s, 0.1 * s))
-      canvas.paint(canvas.stencil(stone, within=body), np.array(t.accent) * 0.85)
-    spot = lobe + np.array([0.03 * np.sign(t.light[0]), 0.27 if t.earring == "drop" else -0.02]) * s
-    canvas.paint(canvas.stencil(ellipse(spot, (0.03 * s,) * 2), within=body), (255, 252, 240))
