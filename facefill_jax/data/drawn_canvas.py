@@ -148,8 +148,7 @@ class Canvas:
     if not alpha.size:
       return
     share = alpha * (np.float32(amount) if np.isscalar(amount) else amount[rows, cols])
-    factor = np.broadcast_to(np.asarray(factor, np.float32), (3,))
-    self.photo[rows, cols] *= 1 + share[..., None] * (factor - 1)
+    self.photo[rows, cols] *= 1 + share[..., None] * (np.asarray(factor, np.float32) - 1)
 
   def shade(self, soft: np.ndarray, factor) -> None:
     """Multiplies the whole board by a factor (3,) or number where `soft` (side, side) is 1."""
@@ -167,12 +166,13 @@ class Canvas:
       curves: (count, n, 2), later ones over earlier ones.
       tones: (count,) brightness, 1 = unchanged, in 0..2.
       like: whose window to use.
-      width: of the pen, in 0..1 of the frame; never thinner than one pixel of the board.
+      width: of the pen, in 0..1 of the frame; below a pixel of the board, lines get paler instead.
     """
     drawn = np.full(like.alpha.shape, 128, np.uint8)
     if drawn.size:
       corner = np.array([like.cols.start, like.rows.start], np.int32) << _FRACTION_BITS
       pen = max(1, round(width * self.side))
+      tones = 1 + (tones - 1) * math.sqrt(min(1.0, width * self.side))
       fixed = self._fixed(curves, self.side) - corner
       for curve, tone in zip(fixed, np.rint(np.clip(tones, 0, 1.99) * 128).tolist(), strict=True):
         cv2.polylines(drawn, [curve], False, tone, pen, cv2.LINE_AA, _FRACTION_BITS)

@@ -129,11 +129,13 @@ def _lashes(canvas: Canvas, t: Traits, pose: Pose, upper, lower, side: int) -> N
   line = pose.face(upper)
   canvas.paint(canvas.stencil(ribbon(line, s * weight * grow)), _dark(t, 0.97), None, 0.92)
   if t.feminine > 0.5:
+    lashes = []
     for k, reach in ((n - 9, 0.06), (n - 6, 0.08), (n - 3, 0.10)):
       root = upper[k]
       tip = root + np.array([side * reach * 0.9, -reach * (0.75 + 0.5 * t.makeup)])
-      lash = pose.face(spline([root, (root + tip) / 2 + (0, 0.012), tip], steps=4))
-      canvas.paint(canvas.stencil(ribbon(lash, s * np.linspace(0.04, 0.006, 9))), _dark(t, 0.97))
+      lash = pose.face(spline([root, moved((root + tip) / 2, 0, 0.012), tip], steps=4))
+      lashes.append(ribbon(lash, s * np.linspace(0.04, 0.006, 9)))
+    canvas.paint(canvas.stencil(*lashes), _dark(t, 0.97))
   canvas.paint(canvas.stencil(ribbon(pose.face(lower), s * 0.02 * grow)), _dark(t, 0.62), None, 0.7)
   crease = ribbon(pose.face(moved(upper * (1.0, 1.15), 0.0, -0.075)), s * 0.026 * grow)
   _crease(canvas, crease, 0.5, 0.5)

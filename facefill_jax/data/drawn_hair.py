@@ -53,7 +53,9 @@ def _panel(t: Traits, pose: Pose, side: int, long: bool) -> tuple[np.ndarray, np
   """Hairline and outline of one side, each from the parting down to its tip, in the frame."""
   w, v, part = t.width, t.volume, t.part
   reach = side * 0.86 - part
-  line = t.hairline + (0.34 if t.fringe else 0.0)  # a fringe leaves no forehead bare beside it
+  line = max(t.hairline, t.top + 0.36) + (
+    0.34 if t.fringe else 0.0
+  )  # a fringe leaves no forehead bare beside it
   hairline = [
     (part, line, 0.75), (part + 0.62 * reach, line + 0.04, 0.6),
     (side * 0.93 * w, line + 0.32, 0.35), (side * 1.05 * w, -0.35, 0.05),

@@ -12,7 +12,7 @@ import numpy as np
 from facefill_jax.data.drawn_canvas import Stencil, spline
 from facefill_jax.data.drawn_traits import Traits
 
-_GRID = 120  # cells of the height field, each way: the same for all sizes
+_GRID = 100  # cells of the height field, each way: the same for all sizes
 _REACH = 2.5  # the field covers -2.5..2.5
 _AXIS = (np.arange(_GRID) + 0.5) / _GRID * (2 * _REACH) - _REACH
 

@@ -9,7 +9,7 @@ from facefill_jax.data.drawn_traits import Traits
 from facefill_jax.labels import CLASSES
 
 _ID = {name: i for i, name in enumerate(CLASSES)}
-_CELLS = 112  # backdrops are made at this fixed side and stretched
+_CELLS = 96  # backdrops are made at this fixed side and stretched
 
 
 def noise(rng: np.random.Generator, cells: int, octaves: int = 3) -> np.ndarray:

@@ -174,7 +174,7 @@ def _hair(rng: np.random.Generator, feminine: float, age: float) -> dict:
   part = _bell(rng, 0.3) + (0.45 if rng.random() < 0.5 else -0.45)
   if style in ("bun", "wavy", "long") and rng.random() < 0.45:
     part *= 0.15
-  volume = {"buzz": 0.05, "receding": 0.06, "crew": 0.26, "curly": 0.42, "bun": 0.12}
+  volume = {"buzz": 0.05, "receding": 0.11, "crew": 0.26, "curly": 0.42, "bun": 0.12}
   length = {"bob": _between(rng, 1.25, 1.9), "long": 3.4, "wavy": _between(rng, 2.2, 3.4)}
   wave = {"wavy": 0.11, "curly": 0.1, "bob": 0.03, "long": 0.02}
   return {
