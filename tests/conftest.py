@@ -1,0 +1,53 @@
+"""What all tests share: two CPU devices, a cache of compiled programs, networks of minimal width.
+
+Compiling is what tests cost. Programs compiled by one worker, or by an earlier run, are reused.
+"""
+
+import os
+
+os.environ["XLA_FLAGS"] = (
+  os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+).strip()
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+from functools import partial
+
+import jax
+import micro_model
+import pytest
+from absl import flags
+
+from facefill_jax import stages
+
+
+def pytest_configure(config):
+  flags.FLAGS.mark_as_parsed()  # libraries read flags that only absl.app.run parses
+  if hasattr(config, "cache"):
+    jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    # Another worker may be writing the entry that this one reads: then it compiles itself.
+    config.addinivalue_line(
+      "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache:UserWarning"
+    )
+
+
+@pytest.fixture(scope="session")
+def micro() -> stages.Networks:
+  """The narrowest networks, float32."""
+  return micro_model.networks()
+
+
+@pytest.fixture(scope="session")
+def micro_params(micro) -> dict:
+  """Parameters of all four, by the network's name. NumPy: nothing can change them in place."""
+  names = ("layout", "texture", "layout_critic", "texture_critic")
+  init = lambda name: partial(stages.init_params, micro, name, resolution=micro_model.SIDE)  # noqa: E731
+  return {
+    name: micro_model.random_like(jax.eval_shape(init(name), jax.random.key(0))) for name in names
+  }
+
+
+@pytest.fixture
+def batch() -> dict:
+  """Two random photos of 64 px; see `micro_model.random_batch`."""
+  return micro_model.random_batch()
