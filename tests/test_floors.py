@@ -1,0 +1,234 @@
+"""The house stands: who may import whom, read from the source of every module.
+
+    floor 0  vocabulary   types, labels, images (in this order)
+    floor 1  pure maths   models/, losses, metrics/
+    floor 2  two stages   objectives, stages, steps (in this order)
+    floor 3  the world    sharding, data/, checkpoint, weights, hooks, photo, frame
+    floor 4  wiring       run, train, evaluate, baselines, inpaint, bench/
+    edge                  main, cli/, web/
+A module imports lower floors only; parts of floors 1 and 3 never import each other.
+"""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = "facefill_jax"
+FLOORS = {
+  0: ("types", "labels", "images"),
+  1: ("models", "losses", "metrics"),
+  2: ("objectives", "stages", "steps"),
+  3: ("sharding", "data", "checkpoint", "weights", "hooks", "photo", "frame"),
+  4: ("run", "train", "evaluate", "baselines", "inpaint", "bench"),
+  5: ("main", "cli", "web"),
+}
+FLOOR_OF = {part: floor for floor, parts in FLOORS.items() for part in parts}
+LONGEST = 350  # lines; what is meant is "about 300"
+
+FOREIGN = (  # (packages, the only parts or floors that may import them, why)
+  (("tensorflow", "tensorboard", "torch"), lambda part: False, "is not a dependency"),
+  (("ml_collections",), lambda part: FLOOR_OF[part] >= 4, "ConfigDicts stay on floor 4 and above"),
+  (("orbax",), lambda part: part == "checkpoint", "only checkpoint.py knows orbax"),
+  (
+    ("jax.sharding", "jax.experimental.shard_map", "jax.experimental.mesh_utils"),
+    lambda part: part == "sharding",
+    "only sharding.py names a mesh axis",
+  ),
+  (
+    ("jax", "jaxlib", "flax", "optax", "jaxtyping", "chex", "clu"),
+    lambda part: part not in ("data", "labels", "photo", "frame"),
+    "numpy only: no arrays of JAX here",
+  ),
+  (
+    ("time", "logging", "absl", "random", "datetime"),
+    lambda part: FLOOR_OF[part] >= 3,
+    "floors 0 to 2 are pure: no clock, no log, no flag",
+  ),
+)
+MESH_WORDS = ("jax.make_mesh", "jax.shard_map", "jax.pmap", "jax.set_mesh")
+
+
+def dotted(node) -> str:
+  """ "a.b.c" for an attribute of an attribute of a name, else ""."""
+  if isinstance(node, ast.Name):
+    return node.id
+  inside = dotted(node.value) if isinstance(node, ast.Attribute) else ""
+  return f"{inside}.{node.attr}" if inside else ""
+
+
+def imported(module: str, source: str, modules: set[str]) -> list[tuple[int, str]]:
+  """(line, absolute name) of each import, also within functions; to the module, not its names."""
+  found = []
+  for node in ast.walk(ast.parse(source)):
+    if isinstance(node, ast.Import):
+      found += [(node.lineno, alias.name) for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+      parents = module.split(".")[: -node.level] if node.level else []
+      base = ".".join([*parents, *filter(None, [node.module])])
+      for alias in node.names:
+        name = f"{base}.{alias.name}"
+        is_module = name in modules or not base.startswith(PACKAGE)
+        found.append((node.lineno, name if is_module else base))
+  return found
+
+
+def part_of(module: str) -> str:
+  """The part of the house that a module belongs to: "data" for facefill_jax.data.masks."""
+  return module.split(".")[1] if "." in module else ""
+
+
+def may_import(part: str, other: str) -> bool:
+  """Whether the import law lets a module of `part` import one of `other`."""
+  if not other or part == other:  # the package's version; its own part
+    return True
+  here, there = FLOOR_OF[part], FLOOR_OF[other]
+  if here == there and here in (0, 2):
+    return FLOORS[here].index(other) < FLOORS[here].index(part)
+  if here == there == 4:
+    return other != "bench"
+  return there < here
+
+
+def within(name: str, packages) -> bool:
+  return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def violations(sources: dict[str, str]) -> list[str]:
+  """Every breach of the law, a line each. sources: module name -> source."""
+  modules, found, graph = set(sources), [], {}
+  for module, source in sources.items():
+    part = part_of(module)
+    if part and part not in FLOOR_OF:
+      found.append(f"{module}: {part!r} is on no floor; floors: {FLOORS}")
+      continue
+    if "utils" in module.split("."):
+      found.append(f"{module}: no module is called utils: say what it is for")
+    lines = source.count("\n")
+    if lines > LONGEST:
+      found.append(f"{module}: {lines} lines; one idea a file, about 300 lines at most")
+    names = imported(module, source, modules)
+    graph[module] = {name for _, name in names if name in modules}
+    for line, name in names:
+      where = f"{module}:{line} imports {name}"
+      if within(name, [PACKAGE]):
+        if part and part_of(name) in {"", *FLOOR_OF} and not may_import(part, part_of(name)):
+          found.append(
+            f"{where}: floor {FLOOR_OF[part]} may not import floor {FLOOR_OF[part_of(name)]} there"
+          )
+        continue
+      # `from jax.sharding import Mesh` is an import of jax.sharding, and of jax.
+      for packages, allowed, why in FOREIGN:
+        if part and within(name, packages) and not allowed(part):
+          found.append(f"{where}: {why}")
+    found += _axes(module, part, source)
+  try:
+    graphlib.TopologicalSorter(graph).prepare()
+  except graphlib.CycleError as error:
+    found.append(f"imports in a circle: {' -> '.join(error.args[1])}")
+  return found
+
+
+def _axes(module: str, part: str, source: str) -> list[str]:
+  """Mesh axes that are named without an import of jax.sharding."""
+  if part == "sharding":
+    return []
+  found = []
+  for node in ast.walk(ast.parse(source)):
+    name = dotted(node) if isinstance(node, ast.Attribute) else ""
+    if name in MESH_WORDS or name.startswith("jax.sharding."):
+      found.append(f"{module}:{node.lineno} {name}: only sharding.py names a mesh axis")
+    if isinstance(node, ast.keyword) and node.arg in ("axis_name", "axis_names"):
+      found.append(f"{module}:{node.lineno} {node.arg}=: only sharding.py names a mesh axis")
+  return found
+
+
+def house() -> dict[str, str]:
+  """All our modules: name -> source."""
+  found = {}
+  for path in sorted((ROOT / PACKAGE).rglob("*.py")):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path.read_text("utf-8")
+  return found
+
+
+def test_the_house_stands():
+  sources = house()
+  assert len(sources) > 40 and f"{PACKAGE}.models.layers" in sources
+  assert violations(sources) == []
+
+
+@pytest.mark.parametrize(
+  ("module", "source", "word"),
+  [
+    ("losses", "from facefill_jax import stages", "floor 1 may not import floor 2"),
+    ("losses", "from facefill_jax.models.layers import icnr", "floor 1 may not import floor 1"),
+    ("losses", "from .models import layers", "floor 1 may not import floor 1"),
+    ("hooks", "def f():\n  import facefill_jax.data.masks", "hooks:2 imports"),
+    ("stages", "from facefill_jax.steps import fill", "floor 2 may not import floor 2"),
+    ("data.masks", "import jax.numpy as jnp", "numpy only"),
+    ("labels", "from jax import numpy", "numpy only"),
+    ("evaluate", "from facefill_jax.bench import quality", "floor 4 may not import floor 4"),
+    ("train", "from facefill_jax import cli", "floor 4 may not import floor 5"),
+    ("weights", "from ml_collections import ConfigDict", "ConfigDicts stay"),
+    ("train", "import orbax.checkpoint as ocp", "only checkpoint.py knows orbax"),
+    ("train", "from jax.sharding import PartitionSpec", "only sharding.py names a mesh axis"),
+    ("run", "import jax\nm = jax.make_mesh((1,), ('data',))", "run:2 jax.make_mesh: only sharding"),
+    ("steps", "f(axis_name='data')", "axis_name=: only sharding.py"),
+    ("hooks", "import tensorflow as tf", "is not a dependency"),
+    ("hooks", "def f():\n  from tensorflow.io import gfile", "is not a dependency"),
+    ("steps", "import time", "floors 0 to 2 are pure"),
+    ("utils", "", "'utils' is on no floor"),
+    ("data.utils", "", "no module is called utils"),
+    ("losses", "x = 1\n" * 351, "351 lines; one idea a file, about 300 lines"),
+    ("models.layers", "from facefill_jax.models import layout_net", "in a circle"),
+  ],
+)
+def test_the_law_bites(module, source, word):
+  found = violations(house() | {f"{PACKAGE}.{module}": source})
+  assert any(word in line and module.split(".")[0] in line for line in found), found
+
+
+def test_what_the_law_allows():
+  sources = {
+    "facefill_jax": "",
+    "facefill_jax.weights": "from facefill_jax import __version__, stages",
+    "facefill_jax.stages": "from facefill_jax import objectives",
+    "facefill_jax.objectives": "import jax\nfrom jax import lax",
+    "facefill_jax.checkpoint": "import orbax.checkpoint",
+    "facefill_jax.data.pipeline": "from facefill_jax.data.masks import MaskMix",
+    "facefill_jax.data.masks": "import numpy as np",
+    "facefill_jax.bench.quality": "from facefill_jax import evaluate",
+    "facefill_jax.evaluate": "",
+  }
+  assert violations(sources) == []
+
+
+def test_configs_import_nothing_of_ours():
+  paths = sorted((ROOT / "configs").glob("*.py"))
+  assert paths
+  for path in paths:
+    names = [name for _, name in imported(f"configs.{path.stem}", path.read_text("utf-8"), set())]
+    assert not [name for name in names if name.split(".")[0] != "ml_collections"], path.name
+
+
+def test_the_top_level_is_the_one_agreed_on():
+  packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+  assert packages <= {PACKAGE, "configs"}
+  assert not [name for name in ("docs", "scripts", "utils") if (ROOT / name).exists()]
+
+
+def test_nothing_loads_tensorflow():
+  program = (
+    "import sys; import facefill_jax.train, facefill_jax.inpaint, facefill_jax.cli.fill, "
+    "facefill_jax.main; bad = {'tensorflow', 'tensorboard', 'torch'} & set(sys.modules); "
+    "sys.exit(', '.join(sorted(bad)) + ' loaded' if bad else 0)"
+  )
+  done = subprocess.run(
+    [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+  )
+  assert done.returncode == 0, done.stderr
