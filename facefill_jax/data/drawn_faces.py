@@ -79,18 +79,22 @@ class DrawnFaces:
     seed: chooses the set of people, from 0 up.
     start: the first face's place in that set: sets with other places share nobody.
     length: how many faces.
+    keep: whether faces once drawn are kept in memory, 4 size^2 bytes each.
 
   Raises:
     ValueError: for a size, seed, start or length outside these ranges.
   """
 
-  def __init__(self, size: int = 256, seed: int = 0, start: int = 0, length: int = 10_000):
+  def __init__(
+    self, size: int = 256, seed: int = 0, start: int = 0, length: int = 10_000, keep: bool = False
+  ):
     if not SMALLEST <= size <= LARGEST:
       raise ValueError(f"size must be {SMALLEST}..{LARGEST}, got {size}")
     for name, value in (("seed", seed), ("start", start), ("length", length)):
       if value < 0:
         raise ValueError(f"{name} must be 0 or more, got {value}")
     self.size, self.seed, self.start, self.length = size, seed, start, length
+    self._kept = {} if keep else None
 
   def __len__(self) -> int:
     return self.length
@@ -99,7 +103,18 @@ class DrawnFaces:
     """dict(photo=uint8 (size, size, 3), labels=uint8 (size, size), 0..18, id=str)."""
     if not 0 <= i < self.length:
       raise IndexError(f"face {i} of {self.length}")
-    index = self.start + int(i)
+    if self._kept is None:
+      return self._draw(int(i))
+    if i not in self._kept:
+      self._kept[i] = self._draw(int(i))
+    return dict(self._kept[i])
+
+  def __getstate__(self) -> dict:
+    kept = self._kept  # other processes draw their own
+    return self.__dict__ | {"_kept": None if kept is None else {}}
+
+  def _draw(self, i: int) -> dict:
+    index = self.start + i
     rng = np.random.Generator(np.random.PCG64([self.seed, index, 1]))
     photo, labels = render(traits_of(self.seed, index), self.size, rng)
     return {"photo": photo, "labels": labels, "id": f"drawn-{self.seed}-{index}"}

@@ -4,6 +4,7 @@ from facefill_jax.data.drawn_faces import DrawnFaces
 from facefill_jax.data.sources import Folder, hold_out
 
 KINDS = ("drawn", "folder")
+_KEPT = 10_000  # so many drawn faces are kept in memory: 164 MB at 64 px
 DRAWN_HELD_OUT = 2**30  # drawn faces from this index on are never trained on
 
 
@@ -45,7 +46,7 @@ def open_data(
   if kind not in KINDS:
     raise ValueError(f"data.kind {kind!r} is not one of {', '.join(KINDS)}")
   if kind == "drawn":
-    faces = DrawnFaces(resolution, seed, 0, drawn_faces)
+    faces = DrawnFaces(resolution, seed, 0, drawn_faces, keep=drawn_faces <= _KEPT)
     return [(faces, 1.0)], DrawnFaces(resolution, seed, DRAWN_HELD_OUT, max(held_out, 1))
   if not path:
     raise ValueError("data.path is empty: give --config.data.path=DIRECTORY (or .zip) of photos")
