@@ -43,7 +43,7 @@ class FaceFillPipeline:
     self.config = dict(config)
     self.resolution = int(config["resolution"])
     self._params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), dict(params))
-    networks = stages.build_networks(config["size"])
+    networks = stages.networks_of_model(config)
 
     def answer(params, photo, mask, wish, obey, z):
       return _answer(networks, params, photo, mask, wish, obey, z)

@@ -108,13 +108,18 @@ def init_params(networks: Networks, name: str, rng: jax.Array, resolution: int) 
   return getattr(networks, name).init(rng, *inputs)["params"]
 
 
-def abstract_params(size: str, resolution: int = 64) -> dict[str, Any]:
+def abstract_params(size: str, resolution: int = 64, **options) -> dict[str, Any]:
   """Shapes of both generators' parameters, {"layout": ..., "texture": ...}; no allocation."""
-  networks = build_networks(size)
+  networks = build_networks(size, **options)
   return {
     name: jax.eval_shape(partial(init_params, networks, name, resolution=resolution), key())
     for name in STAGES
   }
+
+
+def networks_of_model(config: Mapping[str, Any]) -> Networks:
+  """The networks that a saved model's config.json describes, computing in float32."""
+  return build_networks(config["size"], **config.get("model", {}))
 
 
 def key(seed: int = 0) -> jax.Array:

@@ -29,6 +29,7 @@ from facefill_jax import labels, stages
 FORMAT = 1
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
+_OPTIONS = ("attention_values", "class_style")  # of stages.build_networks
 _SUMS = "SHA256SUMS"
 _CHECKED = ("config.json", "labels.json", "README.md")
 _JSON_BYTES = 1 << 20  # far above any real one: a gigabyte of JSON is not a model's config
@@ -105,7 +106,7 @@ def load_model(directory: str | os.PathLike) -> tuple[dict, dict[str, dict]]:
   classes = _read_json(root / "labels.json").get("classes")
   if classes != list(labels.CLASSES):
     raise ModelError(f"{root / 'labels.json'}: these are not this version's classes: {classes}")
-  wanted = _wanted_shapes(config["size"])
+  wanted = _wanted_shapes(config)
   for name in config["stages_trained"]:  # all headers before any tensor
     path = root / f"{name}.safetensors"
     _check_shapes(read_shapes(path), wanted[name], f"{path} (size {config['size']!r})")
@@ -143,9 +144,9 @@ def load_safetensors(path: str | os.PathLike) -> dict:
   return traverse_util.unflatten_dict(safetensors.numpy.load_file(path), sep="/")
 
 
-def _wanted_shapes(size: str) -> dict[str, dict[str, tuple[int, ...]]]:
-  """The shapes of both networks at `size`, by flattened name."""
-  trees = stages.abstract_params(size)
+def _wanted_shapes(config: Mapping) -> dict[str, dict[str, tuple[int, ...]]]:
+  """The shapes of both networks that a config describes, by flattened name."""
+  trees = stages.abstract_params(config["size"], **config.get("model", {}))
   return {
     name: {key: x.shape for key, x in traverse_util.flatten_dict(trees[name], sep="/").items()}
     for name in NETWORKS
@@ -176,7 +177,7 @@ def _flatten_checked(
   """The trees as {"a/b/c": array} in C order, which is the only order safetensors keeps."""
   if set(params) != set(config["stages_trained"]):
     raise ModelError(f"params are {sorted(params)}, stages_trained {config['stages_trained']}")
-  wanted, flat = _wanted_shapes(config["size"]), {}
+  wanted, flat = _wanted_shapes(config), {}
   for name in params:
     leaves = traverse_util.flatten_dict(dict(params[name]), sep="/")
     _check_shapes({k: np.shape(x) for k, x in leaves.items()}, wanted[name], f"params of {name}")
@@ -200,6 +201,9 @@ def _check_config(config: Mapping, where: str) -> None:
     not isinstance(trained, list | tuple) or not trained or any(t not in NETWORKS for t in trained)
   ):
     raise ModelError(f"{where}: stages_trained {trained!r}; valid: some of {', '.join(NETWORKS)}")
+  model = config.get("model", {})
+  if not isinstance(model, dict) or set(model) - set(_OPTIONS):
+    raise ModelError(f"{where}: model {model!r}; valid keys: {', '.join(_OPTIONS)}")
   side = config["resolution"]
   if not isinstance(side, int) or isinstance(side, bool) or side < 64 or side % 32:
     raise ModelError(f"{where}: resolution {side!r} is not a multiple of 32, from 64 up")

@@ -78,7 +78,7 @@ class Model:
     if "texture" not in self.config["stages_trained"]:
       raise weights.ModelError(f"{directory}: its texture stage is not trained, it cannot fill")
     self.params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
-    self.networks = stages.build_networks(self.config["size"])
+    self.networks = stages.networks_of_model(self.config)
     self.resolution = int(self.config["resolution"])
     self._fill = partial(evaluate.make_filler(self.networks), self.params)
 

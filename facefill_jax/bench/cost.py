@@ -1,0 +1,122 @@
+"""bench cost: parameters and arithmetic of every network, part by part, counted and not timed."""
+
+import json
+import math
+from functools import partial
+from pathlib import Path
+
+import click
+import jax
+import jax.numpy as jnp
+
+from facefill_jax import stages, steps
+from facefill_jax.models.cnn_branch import CnnBranch
+from facefill_jax.models.vit_branch import VitBranch
+
+PARTS = ("CNN branch", "ViT branch", "fusion + decoder", "layout network", "generator", "critic",
+         "both stages")  # fmt: skip
+
+
+def count(tree) -> int:
+  """How many numbers a tree of arrays (or shapes) holds."""
+  return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
+
+
+def flops(fn, *shapes) -> float:
+  """Floating-point operations of a traced function, as XLA counts them before optimising."""
+  return float(jax.jit(fn).lower(*shapes).cost_analysis()["flops"])
+
+
+def measure(size: str, resolution: int) -> dict[str, dict[str, float]]:
+  """Part -> {"parameters": ..., "gflop": of one forward pass of one photo}."""
+  networks, numbers = stages.build_networks(size), stages.SIZES[size]
+  inputs = jax.eval_shape(lambda: stages.example_inputs(networks, resolution))
+  result = {}
+
+  def add(name, net, shapes):
+    params = jax.eval_shape(lambda *args: net.init(stages.key(), *args), *shapes)
+    result[name] = {
+      "parameters": count(params),
+      "gflop": flops(lambda p, *args: net.apply(p, *args), params, *shapes) / 1e9,
+    }
+
+  seen = jax.ShapeDtypeStruct((1, resolution, resolution, 4), jnp.float32)
+  mask = inputs["layout"][1]
+  add("CNN branch", CnnBranch(numbers.stem, numbers.widths), (seen, mask))
+  add("ViT branch", VitBranch(*numbers.vit), (seen,))
+  add("layout network", networks.layout, inputs["layout"])
+  add("generator", networks.texture, inputs["texture"])
+  add("critic", networks.texture_critic, inputs["texture_critic"])
+  result["fusion + decoder"] = {
+    key: result["layout network"][key] - result["CNN branch"][key] - result["ViT branch"][key]
+    for key in ("parameters", "gflop")
+  }
+  result["both stages"] = {
+    key: result["layout network"][key] + result["generator"][key] for key in ("parameters", "gflop")
+  }
+  return {name: result[name] for name in PARTS}
+
+
+def training_gflop(size: str, resolution: int, losses, batch: int = 2) -> dict[str, float]:
+  """GFLOP per photo of a whole training step (critic, penalty, judges and all), a stage."""
+  networks = stages.build_networks(size)
+  optimiser = stages.Optimiser("adam", 1e-4, 0.0, 0.99, 0.0, 1.0, 0, 0, 1)
+  images_in = jax.ShapeDtypeStruct((batch, resolution, resolution, 3), jnp.uint8)
+  labels_in = jax.ShapeDtypeStruct((batch, resolution, resolution), jnp.uint8)
+  mask_in = jax.ShapeDtypeStruct((batch, resolution, resolution, 1), jnp.bool_)
+  data = jax.eval_shape(steps.make_batch, images_in, labels_in, mask_in)
+  layout_params = jax.eval_shape(
+    partial(stages.init_params, networks, stages.LAYOUT, resolution=resolution), stages.key()
+  )
+  seen = jax.eval_shape(partial(steps.attach_layout, networks.layout), layout_params, data)
+  judges = {stages.LAYOUT: stages.Judges(), stages.TEXTURE: stages.Judges(layout=layout_params)}
+  result = {}
+  for name in stages.STAGES:
+    stage = stages.make_stage(
+      name, networks, judges[name], losses=losses[name], optimiser=optimiser,
+      critic_optimiser=optimiser,
+    )  # fmt: skip
+    init = partial(steps.init_state, stage, networks, resolution=resolution)
+    state = jax.eval_shape(init, stages.key())
+    batch_in = data if name == stages.LAYOUT else seen
+    result[name] = flops(steps.train_step, stage, state, batch_in, stages.key()) / 1e9 / batch
+  return result
+
+
+LOSSES = {
+  stages.LAYOUT: {
+    "cross_entropy_hole": 1, "cross_entropy_known": 1, "dice": 1, "adversarial": 1,
+  },
+  stages.TEXTURE: {
+    "known_l1": 1, "hole_l1": 1, "perceptual": 1, "style": 0, "adversarial": 1,
+    "layout_consistency": 1, "feature_matching": 0, "diversity": 0,
+  },
+}  # fmt: skip
+"""Which terms the training cost includes: those of the configurations."""
+
+
+@click.command()
+@click.option("--size", "sizes", multiple=True, type=click.Choice(tuple(stages.SIZES)))
+@click.option("--resolution", default=256, show_default=True, help="Side of the photo in pixels.")
+@click.option("--training", is_flag=True, help="Also count a whole training step of each stage.")
+@click.option("--json", "out", type=click.Path(dir_okay=False), help="Write the numbers here.")
+def cost(sizes, resolution, training, out) -> None:
+  """Count parameters and GFLOP per photo of the networks, part by part."""
+  sizes = sizes or tuple(stages.SIZES)
+  table = {size: measure(size, resolution) for size in sizes}
+  if training:
+    for size in sizes:
+      for name, gflop in training_gflop(size, resolution, LOSSES).items():
+        table[size][f"training step, {name}"] = {"gflop": gflop}
+  click.echo(f"parameters (M) / forward GFLOP per photo at {resolution} px")
+  click.echo("| part | " + " | ".join(sizes) + " |")
+  click.echo("| --- |" + " --- |" * len(sizes))
+  for part in next(iter(table.values())):
+    cells = []
+    for size in sizes:
+      found = table[size][part]
+      million = f"{found['parameters'] / 1e6:.2f} / " if "parameters" in found else ""
+      cells.append(f"{million}{found['gflop']:.1f}")
+    click.echo(f"| {part} | " + " | ".join(cells) + " |")
+  if out:
+    Path(out).write_text(json.dumps({"resolution": resolution, "sizes": table}, indent=2) + "\n")
