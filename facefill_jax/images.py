@@ -8,7 +8,8 @@ from facefill_jax.types import Mask, Photo
 
 def to_float(photo: UInt8[Array, "b h w 3"]) -> Photo:
   """uint8 0..255 -> float32 in [-1, 1]; 0 -> -1 and 255 -> 1 exactly."""
-  return photo.astype(jnp.float32) / 127.5 - 1.0
+  # Compiled, the division is a product with a rounded reciprocal, and 255 lands above 1.
+  return jnp.minimum(photo.astype(jnp.float32) / 127.5 - 1.0, 1.0)
 
 
 def to_uint8(photo: Photo) -> UInt8[Array, "b h w 3"]:

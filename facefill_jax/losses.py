@@ -169,6 +169,8 @@ def mode_seeking(
   give one picture. The ratio is bounded by eps = .05, so that it never outweighs plausibility.
   """
   check_same_shape(a=a, b=b)
+  check_same_shape(za=za, zb=zb)
+  check_same_shape(photos=a[:, 0, 0, 0], latents=za[:, 0])
   share = mask.astype(jnp.float32) / jnp.maximum(mask.sum((1, 2, 3), keepdims=True), 1)
   moved = (share * jnp.abs(a - b).mean(-1, keepdims=True)).sum((1, 2, 3))
   ratio = jnp.abs(za - zb).mean(-1) / (moved + 0.05)

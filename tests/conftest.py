@@ -41,7 +41,7 @@ def micro() -> stages.Networks:
 def micro_params(micro) -> dict:
   """Parameters of all four, by the network's name. NumPy: nothing can change them in place."""
   names = ("layout", "texture", "layout_critic", "texture_critic")
-  init = lambda name: partial(stages.init_params, micro, name, resolution=micro_model.SIDE)  # noqa: E731
+  init = partial(partial, stages.init_params, micro, resolution=micro_model.SIDE)
   return {
     name: micro_model.random_like(jax.eval_shape(init(name), jax.random.key(0))) for name in names
   }

@@ -49,3 +49,8 @@ def random_batch(count: int = 2, height: int = SIDE, width: int = SIDE, seed: in
   mask[:, 14:50, 9:45] = True
   photo = rng.integers(0, 256, (count, height, width, 3), np.uint8)
   return {"photo": photo, "labels": labels, "mask": mask}
+
+
+def jit(function):
+  """jax.jit, compiled in half the time to a program that runs slower."""
+  return jax.jit(function, compiler_options={"xla_backend_optimization_level": 0})

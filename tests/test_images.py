@@ -1,0 +1,91 @@
+"""Ranges, masks and cells of pictures."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from facefill_jax import images
+
+RNG = np.random.default_rng(0)
+
+
+def test_bytes_survive_the_round_trip():
+  every = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 16, 16, 3)
+  floats = jax.jit(images.to_float)(every)
+  assert floats.dtype == jnp.float32
+  assert floats.min() == -1.0 and floats.max() == 1.0
+  np.testing.assert_array_equal(jax.jit(images.to_uint8)(floats), every)
+
+
+def test_to_uint8_clips_and_rounds():
+  floats = jnp.array([-7.0, -1.0, 0.0, 1.0, 7.0, 100.6 / 127.5 - 1, 100.4 / 127.5 - 1])
+  np.testing.assert_array_equal(images.to_uint8(floats), [0, 0, 128, 255, 255, 101, 100])
+
+
+def test_hide_puts_zeros_whatever_was_there():
+  photo = RNG.uniform(-1, 1, (2, 4, 4, 3)).astype(np.float32)
+  mask = RNG.random((2, 4, 4, 1)) < 0.5
+  want = photo * ~mask
+  spoilt = np.where(mask, np.array([np.nan, np.inf, 1e6], np.float32), photo)
+  np.testing.assert_array_equal(images.hide(spoilt, mask), want)
+
+
+def test_composite_keeps_the_known_bit_for_bit():
+  photo = RNG.uniform(-1, 1, (2, 4, 4, 3)).astype(np.float32)
+  mask = RNG.random((2, 4, 4, 1)) < 0.5
+  filled = np.where(mask, np.float32(0.25), np.float32(np.nan))  # nothing of it may be read
+  whole = np.asarray(jax.jit(images.composite)(photo, filled, mask))
+  known = np.broadcast_to(~mask, photo.shape)
+  np.testing.assert_array_equal(whole[known].view(np.uint32), photo[known].view(np.uint32))
+  assert (whole[~known] == 0.25).all()
+
+
+def test_area_shrink_means_cells():
+  x = np.arange(2 * 4 * 6 * 2, dtype=np.float32).reshape(2, 4, 6, 2)
+  small = images.area_shrink(jnp.asarray(x), 2)
+  assert small.shape == (2, 2, 3, 2)
+  for i in range(2):
+    for j in range(3):
+      cell = x[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2].mean((1, 2))
+      np.testing.assert_allclose(small[:, i, j], cell, rtol=1e-6)
+  np.testing.assert_array_equal(images.area_shrink(jnp.asarray(x), 1), x)
+  with pytest.raises(TypeError):
+    images.area_shrink(jnp.asarray(x), 4)
+
+
+def test_known_fraction_counts_known_pixels():
+  mask = np.zeros((1, 4, 4, 1), bool)
+  mask[0, :2, :2] = True  # a cell that is all hole
+  mask[0, 2, 3] = True  # one pixel of four
+  np.testing.assert_array_equal(
+    images.known_fraction(jnp.asarray(mask), 2)[0, ..., 0], [[0.0, 1.0], [1.0, 0.75]]
+  )
+
+
+@pytest.mark.parametrize("size", [(64, 64), (64, 96), (160, 64)])
+def test_check_accepts_multiples_of_32(size):
+  images.check_photo_and_mask(jnp.zeros((1, *size, 3)), jnp.zeros((1, *size, 1), bool))
+
+
+@pytest.mark.parametrize("size", [(48, 64), (64, 80), (32, 64), (64, 32)])
+def test_check_refuses_other_sizes(size):
+  with pytest.raises(ValueError, match=f"multiples of 32, from 64 up; got {size[0]} x {size[1]}"):
+    images.check_photo_and_mask(jnp.zeros((1, *size, 3)), jnp.zeros((1, *size, 1), bool))
+
+
+@pytest.mark.parametrize(
+  ("photo", "mask", "dtype", "named"),
+  [
+    ((2, 64, 64, 3), (1, 64, 64, 1), bool, "mask must be bool"),
+    ((2, 64, 64, 3), (2, 64, 64), bool, "mask must be bool"),
+    ((2, 64, 64, 3), (2, 64, 64, 3), bool, "mask must be bool"),
+    ((2, 64, 64, 3), (2, 64, 64, 1), np.float32, "got float32"),
+    ((2, 64, 64, 3), (2, 64, 64, 1), np.uint8, "got uint8"),
+    ((2, 64, 64, 4), (2, 64, 64, 1), bool, "photo must be"),
+    ((64, 64, 3), (64, 64, 1), bool, "photo must be"),
+  ],
+)
+def test_check_refuses_other_shapes(photo, mask, dtype, named):
+  with pytest.raises(ValueError, match=named):
+    images.check_photo_and_mask(np.zeros(photo, np.float32), np.zeros(mask, dtype))
