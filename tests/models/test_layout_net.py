@@ -1,0 +1,89 @@
+"""The layout network: shapes, any multiple of 32, and nothing read under the mask."""
+
+import jax
+import jax.numpy as jnp
+import micro_model
+import numpy as np
+import pytest
+
+from facefill_jax.labels import NUM_CLASSES
+
+
+@pytest.fixture(scope="module")
+def read(micro, micro_params):
+  """(photo float32, mask) -> logits, taps; compiled."""
+  run = micro_model.jit(
+    lambda params, photo, mask: micro.layout.apply({"params": params}, photo, mask, taps=True)
+  )
+  return lambda photo, mask: jax.tree.map(np.asarray, run(micro_params["layout"], photo, mask))
+
+
+def photo_and_mask(height, width, seed=0):
+  batch = micro_model.random_batch(2, height, width, seed)
+  return batch["photo"].astype(np.float32) / 127.5 - 1, batch["mask"]
+
+
+def test_a_wide_photo_with_the_same_weights(read):
+  logits, taps = read(*photo_and_mask(64, 96))
+  assert logits.shape == (2, 64, 96, NUM_CLASSES) and logits.dtype == np.float32
+  want = [(2, 32, 48, 8), (2, 16, 24, 16), (2, 8, 12, 16), (2, 4, 6, 16), (2, 4, 6, 16)]
+  assert [t.shape for t in taps] == want
+  assert np.isfinite(logits).all() and logits.std() > 0.01
+
+
+def test_what_is_under_the_mask_is_never_read(read):
+  photo, mask = photo_and_mask(64, 96)
+  want = read(photo, mask)
+  for spoilt in (np.nan, np.inf, 1e6, -0.5):
+    got = read(np.where(mask, np.float32(spoilt), photo), mask)
+    jax.tree.map(np.testing.assert_array_equal, got, want)
+  moved = read(np.where(mask, photo, -photo), mask)
+  assert not np.array_equal(moved[0], want[0])  # the known is read
+  whole = read(photo, np.zeros_like(mask))
+  assert not np.array_equal(whole[0], want[0])  # and so is the mask
+
+
+def test_a_photo_of_which_nothing_is_known(read):
+  photo, mask = photo_and_mask(64, 96)
+  logits, taps = read(photo, np.ones_like(mask))
+  assert all(np.isfinite(x).all() for x in (logits, *taps))
+  np.testing.assert_array_equal(logits[0], logits[1])
+
+
+def test_features_are_the_last_tap(micro, micro_params):
+  photo, mask = photo_and_mask(64, 64)
+  apply = lambda **options: jax.eval_shape(  # noqa: E731
+    lambda: micro.layout.apply({"params": micro_params["layout"]}, photo, mask, **options)
+  )
+  assert apply()[1].shape == apply(taps=True)[1][-1].shape == (2, 4, 4, 16)
+
+
+@pytest.mark.parametrize(("h", "w"), [(48, 64), (64, 80), (32, 32)])
+def test_other_sizes_are_refused(micro, micro_params, h, w):
+  photo, mask = np.zeros((1, h, w, 3), np.float32), np.zeros((1, h, w, 1), bool)
+  with pytest.raises(ValueError, match="multiples of 32"):
+    micro.layout.apply({"params": micro_params["layout"]}, photo, mask)
+
+
+@pytest.mark.parametrize(
+  "mask",
+  [
+    np.zeros((1, 64, 64, 1), bool),
+    np.zeros((2, 64, 64, 1), np.float32),
+    np.zeros((2, 64, 64), bool),
+  ],
+  ids=["batch", "dtype", "rank"],
+)
+def test_other_masks_are_refused(micro, micro_params, mask):
+  photo = np.zeros((2, 64, 64, 3), np.float32)
+  with pytest.raises(ValueError, match="mask must be bool"):
+    micro.layout.apply({"params": micro_params["layout"]}, photo, mask)
+
+
+def test_bfloat16_computes_but_logits_are_float32(micro_params):
+  net = micro_model.networks("bfloat16").layout
+  photo, mask = photo_and_mask(64, 64)
+  logits, features = jax.eval_shape(
+    lambda p: net.apply({"params": p}, photo, mask), micro_params["layout"]
+  )
+  assert logits.dtype == jnp.float32 and features.dtype == jnp.bfloat16

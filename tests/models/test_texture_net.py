@@ -1,0 +1,142 @@
+"""The texture network: nothing under the mask is read, and all that it is told is used."""
+
+import jax
+import jax.numpy as jnp
+import micro_model
+import numpy as np
+import pytest
+
+from facefill_jax.labels import MIRROR, NUM_CLASSES
+from facefill_jax.models.texture_net import LATENT, ClassStyle
+
+RNG = np.random.default_rng(0)
+
+
+def normal(*shape):
+  return RNG.standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def paint(micro, micro_params):
+  """Keyword arguments of TextureNet, changed from STANDARD -> filled; compiled for 64 x 96."""
+  run = micro_model.jit(lambda params, kwargs: micro.texture.apply({"params": params}, **kwargs))
+  return lambda **changed: np.asarray(run(micro_params["texture"], STANDARD | changed))
+
+
+def asked(height, width):
+  batch = micro_model.random_batch(2, height, width)
+  rng = np.random.default_rng(1)
+  layout = rng.dirichlet(np.full(NUM_CLASSES, 0.2), (2, height, width)).astype(np.float32)
+  return {
+    "photo": batch["photo"].astype(np.float32) / 127.5 - 1,
+    "mask": batch["mask"],
+    "layout": layout,
+    "features": rng.standard_normal((2, height // 16, width // 16, 16)).astype(np.float32),
+    "z": rng.standard_normal((2, LATENT)).astype(np.float32),
+    "use_features": np.array([True, True]),
+  }
+
+
+STANDARD = asked(64, 96)
+
+
+def test_a_wide_photo_with_the_same_weights(paint):
+  filled = paint()
+  assert filled.shape == (2, 64, 96, 3) and filled.dtype == np.float32
+  assert np.abs(filled).max() < 1 and filled.std() > 0.01
+
+
+def test_what_is_under_the_mask_is_never_read(paint):
+  photo, mask = STANDARD["photo"], STANDARD["mask"]
+  want = paint()
+  for spoilt in (np.nan, np.inf, 1e6, -0.5):
+    hidden = np.where(mask, np.float32(spoilt), photo)
+    np.testing.assert_array_equal(paint(photo=hidden), want)
+  moved = paint(photo=np.where(mask, photo, -photo))
+  assert np.abs(moved - want)[STANDARD["mask"][..., 0]].max() > 1e-3  # the hole reads the known
+
+
+def test_a_photo_of_which_nothing_is_known(paint):
+  filled = paint(mask=np.ones_like(STANDARD["mask"]))
+  assert np.isfinite(filled).all() and filled.std() > 0.01
+
+
+@pytest.mark.parametrize("name", ["layout", "features", "z"])
+def test_all_that_is_told_moves_the_hole(paint, name):
+  other = paint(**{name: STANDARD[name][::-1].copy()})
+  assert np.abs(other - paint())[STANDARD["mask"][..., 0]].max() > 1e-3
+
+
+def test_withheld_features_are_never_read(paint):
+  withheld = np.array([True, False])
+  want, features = paint(use_features=withheld), STANDARD["features"].copy()
+  features[1] = np.nan
+  np.testing.assert_array_equal(paint(use_features=withheld, features=features), want)
+  np.testing.assert_array_equal(want[0], paint()[0])
+  assert not np.array_equal(want[1], paint()[1])
+
+
+@pytest.mark.parametrize(("h", "w"), [(48, 64), (64, 80), (32, 32)])
+def test_other_sizes_are_refused(micro, micro_params, h, w):
+  given = asked(64, 64) | {"photo": np.zeros((2, h, w, 3)), "mask": np.zeros((2, h, w, 1), bool)}
+  with pytest.raises(ValueError, match="multiples of 32"):
+    micro.texture.apply({"params": micro_params["texture"]}, **given)
+
+
+@pytest.mark.parametrize(
+  "mask",
+  [np.zeros((1, 64, 64, 1), bool), np.zeros((2, 64, 64, 1), np.uint8), np.zeros((2, 64, 64), bool)],
+  ids=["batch", "dtype", "rank"],
+)
+def test_other_masks_are_refused(micro, micro_params, mask):
+  with pytest.raises(ValueError, match="mask must be bool"):
+    micro.texture.apply({"params": micro_params["texture"]}, **asked(64, 64) | {"mask": mask})
+
+
+def test_bfloat16_computes_but_the_picture_is_float32(micro_params):
+  net, given = micro_model.networks("bfloat16").texture, asked(64, 64)
+  shape = jax.eval_shape(lambda p: net.apply({"params": p}, **given), micro_params["texture"])
+  assert shape.dtype == jnp.float32 and shape.shape == (2, 64, 64, 3)
+
+
+@pytest.fixture(scope="module")
+def style():
+  """(features, known, layout) -> styles, and the parameters; width 5, tau 4."""
+  module = ClassStyle(5)
+  shapes = jax.eval_shape(module.init, jax.random.key(0), *style_inputs())
+  params = micro_model.random_like(shapes)
+  return micro_model.jit(lambda *x: module.apply(params, *x)), params["params"]
+
+
+def style_inputs():
+  ids = RNG.integers(0, 6, (2, 4, 4))  # l_eye is 4, r_eye is 5: mirror classes
+  known = RNG.choice(np.array([0, 0.5, 1], np.float32), (2, 4, 4, 1))
+  return normal(2, 4, 4, 3), known, np.eye(NUM_CLASSES, dtype=np.float32)[ids]
+
+
+def test_class_style_by_hand(style):
+  styles, params = style
+  features, known, layout = style_inputs()
+  layout[0, ..., 5], layout[0, ..., 3] = 0, layout[0, ..., 3] + layout[0, ..., 5]  # no right eye
+  seen = np.where(known > 0, features, 0) @ params["project"]["kernel"] + params["project"]["bias"]
+  want = np.empty((2, NUM_CLASSES, 5))
+  for b in range(2):
+    weights = [known[b] * layout[b, ..., k, None] for k in range(NUM_CLASSES)]
+    total, count = [(w * seen[b]).sum((0, 1)) for w in weights], [w.sum() for w in weights]
+    for k, m in enumerate(MIRROR):
+      prior = (total[m] + 4 * params["learned"][k]) / (count[m] + 4)
+      want[b, k] = (total[k] + 4 * prior) / (count[k] + 4)
+  got = np.asarray(styles(features, known, layout))
+  np.testing.assert_allclose(got, want, atol=1e-5)
+  assert np.abs(got[0, 5] - params["learned"][5]).max() > 0.01  # it takes after the left one
+
+
+def test_class_style_never_reads_the_hole(style):
+  styles, params = style
+  features, known, layout = style_inputs()
+  want = styles(features, known, layout)
+  for spoilt in (1e6, np.nan):
+    got = styles(np.where(known > 0, features, np.float32(spoilt)), known, layout)
+    np.testing.assert_array_equal(got, want)
+  nothing = styles(np.full_like(features, np.nan), np.zeros_like(known), layout)
+  np.testing.assert_allclose(nothing, np.stack([params["learned"]] * 2), atol=1e-6)
