@@ -130,6 +130,10 @@ class TextureObjective:
   swapped_layout_share: float = 0.1
   drop_features_share: float = 0.3
 
+  def __post_init__(self):
+    if self.perceptual not in ("layout", "squeezenet"):
+      raise ValueError(f"perceptual: {self.perceptual!r} is not one of layout, squeezenet")
+
   def inputs(self, batch: Batch, rng: jax.Array) -> TextureInputs:
     """Draws, a photo: which layout, whether F_enc is seen, z. The batch has its layout attached."""
     b = batch.photo.shape[0]

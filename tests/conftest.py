@@ -22,6 +22,7 @@ from facefill_jax import stages
 
 def pytest_configure(config):
   flags.FLAGS.mark_as_parsed()  # libraries read flags that only absl.app.run parses
+  config.addinivalue_line("markers", "xdist_group(name): known without xdist, too")
   if hasattr(config, "cache"):
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -1,0 +1,327 @@
+"""What each stage's network sees, what its critic compares, and its terms: no networks needed."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from facefill_jax import losses, objectives, stages, steps
+from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.objectives import LayoutObjective, TextureObjective
+from facefill_jax.types import Batch
+
+RNG = np.random.default_rng(0)
+
+
+class Parser:
+  """Stands in for the layout network: all it reads is linear in the picture."""
+
+  weights = RNG.standard_normal((3, NUM_CLASSES)).astype(np.float32)
+
+  def apply(self, variables, picture, mask, taps):
+    assert taps
+    logits = jnp.where(mask, np.nan, picture) @ self.weights * variables["params"]["gain"]
+    return logits, (logits, logits[:, ::2, ::2])
+
+
+JUDGES = stages.Judges(layout={"gain": np.float32(3)})
+
+
+def critic(picture, condition):
+  """Scores and features, told from pictures and condition."""
+  assert condition.shape[:3] == picture.shape[:3]
+  return picture.mean((1, 2, 3)) + condition.mean((1, 2, 3)), (picture, jnp.square(picture))
+
+
+def texture(active=TextureObjective.TERMS, **options):
+  return TextureObjective(Parser(), frozenset(active), **options)
+
+
+def make_batch(b=3, side=8):
+  labels = RNG.integers(0, NUM_CLASSES - 1, (b, side, side))
+  labels[1] = VOID  # a photo without labels
+  labels[0, 0] = VOID
+  return Batch(
+    photo=RNG.uniform(-1, 1, (b, side, side, 3)).astype(np.float32),
+    mask=RNG.random((b, side, side, 1)) < 0.5,
+    labels=labels,
+    layout=RNG.dirichlet(np.full(NUM_CLASSES, 0.2), (b, side, side)).astype(np.float32),
+    features=RNG.standard_normal((b, 1, 1, 4)).astype(np.float32),
+  )
+
+
+def make_inputs(**changed):
+  inputs = jax.jit(texture(swapped_layout_share=0.0).inputs)(make_batch(), jax.random.key(0))
+  return inputs.replace(**changed)
+
+
+def fake_for(inputs):
+  return RNG.uniform(-1, 1, inputs.photo.shape).astype(np.float32)
+
+
+# The layout stage.
+
+
+def test_layout_critic_compares_equally_sure_layouts():
+  batch = make_batch()
+  logits = 3 * RNG.standard_normal((3, 8, 8, NUM_CLASSES)).astype(np.float32)
+  objective = LayoutObjective(Parser(), frozenset())
+  pair = jax.jit(objective.comparison)(logits, batch)
+  np.testing.assert_allclose(pair.fake, jax.nn.softmax(logits), rtol=1e-5)
+  np.testing.assert_allclose(pair.real.max(-1), pair.fake.max(-1), rtol=1e-5)
+  np.testing.assert_allclose(pair.real.sum(-1), 1, rtol=1e-5)
+  labelled = batch.labels != VOID
+  sure = np.asarray(pair.fake.max(-1)) > 1.5 / NUM_CLASSES
+  np.testing.assert_array_equal(
+    pair.real.argmax(-1)[labelled & sure], batch.labels[labelled & sure]
+  )
+  np.testing.assert_array_equal(pair.real[~labelled], pair.fake[~labelled])
+  np.testing.assert_array_equal(pair.changeable[..., 0], labelled)
+  np.testing.assert_array_equal(pair.valid, [True, False, True])
+
+
+def test_layout_critic_never_sees_under_the_mask():
+  batch = make_batch()
+  logits = np.zeros((3, 8, 8, NUM_CLASSES), np.float32)
+  spoilt = batch.replace(photo=np.where(batch.mask, np.float32(np.nan), batch.photo))
+  objective = LayoutObjective(Parser(), frozenset())
+  conditions = [objective.comparison(logits, x).condition for x in (batch, spoilt)]
+  assert conditions[0].shape == (3, 8, 8, 4)
+  np.testing.assert_array_equal(*conditions)
+
+
+def test_layout_terms():
+  batch = make_batch()
+  logits = 3 * RNG.standard_normal((3, 8, 8, NUM_CLASSES)).astype(np.float32)
+  objective = LayoutObjective(Parser(), frozenset(LayoutObjective.TERMS))
+  terms = objective.terms(logits, batch, stages.Judges(), critic, None)
+  assert set(terms) == set(LayoutObjective.TERMS)
+  weights, hole = losses.class_weights(batch.labels), batch.mask[..., 0]
+  for name, where in (("cross_entropy_hole", hole), ("cross_entropy_known", ~hole)):
+    want = losses.cross_entropy(logits, batch.labels, where, weights)
+    np.testing.assert_allclose(terms[name], want, rtol=1e-5)
+  pair = objective.comparison(logits, batch)
+  scores = critic(pair.fake, pair.condition)[0]
+  np.testing.assert_allclose(terms["adversarial"], -(scores[0] + scores[2]) / 2, rtol=1e-5)
+  sure = 100 * jax.nn.one_hot(batch.labels, NUM_CLASSES)
+  perfect = objective.terms(sure, batch, stages.Judges(), critic, None)
+  assert perfect["cross_entropy_hole"] == perfect["cross_entropy_known"] == 0
+  np.testing.assert_allclose(perfect["dice"], 0, atol=1e-6)
+
+
+def test_terms_of_no_weight_are_not_computed():
+  batch, logits = make_batch(), np.zeros((3, 8, 8, NUM_CLASSES), np.float32)
+  objective = LayoutObjective(Parser(), frozenset({"dice"}))
+  assert set(objective.terms(logits, batch, stages.Judges(), None, None)) == {"dice"}
+  inputs = make_inputs()
+  outputs = {"filled": fake_for(inputs)}
+  terms = texture({"hole_l1"}).terms(outputs, inputs, stages.Judges(), critic, None)
+  assert set(terms) == {"hole_l1"}  # and no judge was needed
+
+
+# What the texture network sees.
+
+
+def test_true_layouts_are_seen_where_labelled_only():
+  batch = make_batch()
+  inputs = texture(true_layout_share=1.0, swapped_layout_share=0.0, drop_features_share=0.0).inputs(
+    batch, jax.random.key(0)
+  )
+  labelled = batch.labels != VOID
+  truth = np.eye(NUM_CLASSES)[batch.labels]
+  np.testing.assert_array_equal(inputs.layout[labelled], truth[labelled])
+  np.testing.assert_array_equal(inputs.layout[~labelled], batch.layout[~labelled])
+  assert inputs.use_features.all() and inputs.paired.all()
+
+
+def test_predicted_layouts_are_seen_otherwise():
+  batch = make_batch()
+  inputs = texture(true_layout_share=0.0, swapped_layout_share=0.0, drop_features_share=1.0).inputs(
+    batch, jax.random.key(0)
+  )
+  np.testing.assert_array_equal(inputs.layout, batch.layout)
+  assert not inputs.use_features.any() and inputs.paired.all()
+
+
+def test_swapped_layouts_are_another_face_s_and_in_the_hole_only():
+  batch = make_batch()
+  inputs = texture(true_layout_share=0.0, swapped_layout_share=1.0, drop_features_share=0.0).inputs(
+    batch, jax.random.key(0)
+  )
+  want = np.where(batch.mask, batch.layout[[2, 0, 1]], batch.layout)
+  np.testing.assert_array_equal(inputs.layout, want)
+  assert not inputs.use_features.any()  # they would tell the photo's own layout
+  assert not inputs.paired.any()  # there is no truth for them
+
+
+def test_shares_over_many_photos():
+  b = 6000
+  batch = Batch(
+    photo=np.zeros((b, 1, 1, 3), np.float32),
+    mask=np.ones((b, 1, 1, 1), bool),
+    labels=np.where(np.arange(b) % 2, 3, VOID)[:, None, None],
+    layout=np.zeros((b, 1, 1, NUM_CLASSES), np.float32),
+    features=np.zeros((b, 1, 1, 1), np.float32),
+  )
+  objective = texture(swapped_layout_share=0.0)
+  inputs = jax.jit(objective.inputs)(batch, jax.random.key(0))
+  true = np.asarray(inputs.layout[:, 0, 0, 3])
+  assert not true[::2].any()
+  np.testing.assert_allclose(true[1::2].mean(), 0.5, atol=0.03)
+  inputs = jax.jit(texture().inputs)(batch, jax.random.key(1))
+  paired, seen = np.asarray(inputs.paired), np.asarray(inputs.use_features)
+  np.testing.assert_allclose(paired.mean(), 0.9, atol=0.02)
+  np.testing.assert_allclose(seen[paired].mean(), 0.7, atol=0.03)
+  assert not seen[~paired].any()
+  z, other = np.asarray(inputs.z), np.asarray(inputs.other_z)
+  np.testing.assert_allclose([z.mean(), other.mean(), (z * other).mean()], 0, atol=0.01)
+  np.testing.assert_allclose([z.std(), other.std()], 1, atol=0.01)
+
+
+def test_draws_depend_on_the_key_only():
+  batch = make_batch()
+  a, again, b = (texture().inputs(batch, jax.random.key(seed)) for seed in (0, 0, 1))
+  jax.tree.map(np.testing.assert_array_equal, a, again)
+  assert not np.array_equal(a.z, b.z)
+
+
+class Reader:
+  """Stands in for the layout network on photos with a hole."""
+
+  def apply(self, variables, photo, mask):
+    gain = variables["params"]
+    return gain * jnp.tile(photo, (1, 1, 1, 7))[..., :NUM_CLASSES], gain * photo
+
+
+def test_attach_layout_stops_gradients():
+  batch = make_batch().replace(layout=None, features=None)
+  attached = steps.attach_layout(Reader(), 2.0, batch)
+  np.testing.assert_allclose(attached.layout.sum(-1), 1, rtol=1e-5)
+  np.testing.assert_allclose(attached.features, 2 * batch.photo)
+
+  def loss(gain, photo):
+    attached = steps.attach_layout(Reader(), gain, batch.replace(photo=photo))
+    return jnp.square(attached.layout).sum() + jnp.square(attached.features).sum()
+
+  to_gain, to_photo = jax.grad(loss, (0, 1))(2.0, batch.photo)
+  assert to_gain == 0 and not np.asarray(to_photo).any()
+
+
+# The texture stage's terms.
+
+
+class Net:
+  """Stands in for the texture network."""
+
+  def apply(self, variables, photo, mask, layout, features, z, use_features):
+    return photo * 0 + z.mean(-1)[:, None, None, None]
+
+
+def test_the_second_picture_is_made_for_diversity_only():
+  inputs = make_inputs()
+  assert set(texture({"hole_l1"}).generate(Net(), {}, inputs)) == {"filled"}
+  outputs = texture({"diversity"}).generate(Net(), {}, inputs)
+  assert set(outputs) == {"filled", "other"}
+  np.testing.assert_allclose(outputs["other"][:, 0, 0, 0], inputs.other_z.mean(-1), rtol=1e-5)
+  np.testing.assert_allclose(outputs["filled"][:, 0, 0, 0], inputs.z.mean(-1), rtol=1e-5)
+
+
+def test_texture_critic_compares_whole_pictures():
+  inputs = make_inputs(paired=np.array([True, False, True]))
+  fake = fake_for(inputs)
+  pair = texture().comparison({"filled": fake}, inputs)
+  np.testing.assert_array_equal(pair.fake, np.where(inputs.mask, fake, inputs.photo))
+  np.testing.assert_array_equal(pair.real, inputs.photo)
+  np.testing.assert_array_equal(pair.condition[..., :1], inputs.mask)
+  np.testing.assert_array_equal(pair.condition[..., 1:], inputs.layout)
+  np.testing.assert_array_equal(pair.changeable, inputs.mask)
+  np.testing.assert_array_equal(pair.valid, inputs.paired)
+
+
+def terms_of(filled, inputs, other=None, **options):
+  outputs = {"filled": filled, "other": filled if other is None else other}
+  objective = texture(**options)
+  compute = jax.jit(lambda o, i, j: objective.terms(o, i, j, critic, None))
+  return jax.tree.map(np.asarray, compute(outputs, inputs, JUDGES))
+
+
+def test_a_perfect_fill_costs_nothing():
+  inputs = make_inputs()
+  terms = terms_of(inputs.photo, inputs)
+  assert set(terms) == set(TextureObjective.TERMS)
+  for name in ("known_l1", "hole_l1", "perceptual", "style", "feature_matching"):
+    np.testing.assert_allclose(terms[name], 0, atol=1e-6, err_msg=name)
+  for name in ("adversarial", "layout_consistency", "diversity"):  # these have no truth
+    assert np.isfinite(terms[name]), name
+
+
+def test_texture_terms_by_hand():
+  inputs = make_inputs()
+  filled, photo, mask = fake_for(inputs), np.asarray(inputs.photo), np.asarray(inputs.mask)
+  terms = terms_of(filled, inputs)
+  error, hole = np.abs(filled - photo).mean(-1), mask[..., 0]
+  np.testing.assert_allclose(terms["known_l1"], error[~hole].mean(), rtol=1e-5)  # on `filled`
+  np.testing.assert_allclose(terms["hole_l1"], error[hole].mean(), rtol=1e-5)
+  whole = np.where(mask, filled, photo)
+  condition = np.concatenate([mask, inputs.layout], -1)
+  np.testing.assert_allclose(terms["adversarial"], -critic(whole, condition)[0].mean(), rtol=1e-4)
+  fake, real = critic(whole, condition)[1], critic(photo, condition)[1]
+  want = losses.feature_distance(fake, real).mean()
+  np.testing.assert_allclose(terms["feature_matching"], want, rtol=1e-5)
+  empty = np.zeros_like(mask)
+  (logits, fake), (_, real) = (
+    Parser().apply({"params": JUDGES.layout}, x, empty, True) for x in (whole, photo)
+  )
+  want = losses.cross_entropy(logits, inputs.layout.argmax(-1), hole)  # reads what was asked for
+  np.testing.assert_allclose(terms["layout_consistency"], want, rtol=1e-5)
+  want = losses.feature_distance(fake, real).mean()
+  np.testing.assert_allclose(terms["perceptual"], want, rtol=1e-5)
+  want = losses.style_distance(fake, real).mean()
+  np.testing.assert_allclose(terms["style"], want, rtol=1e-5)
+  other = fake_for(inputs)
+  want = losses.mode_seeking(filled, other, inputs.z, inputs.other_z, mask)
+  np.testing.assert_allclose(terms_of(filled, inputs, other)["diversity"], want, rtol=1e-5)
+
+
+def test_without_a_truth_nothing_is_held_against_a_fill():
+  paired = np.array([True, False, True])
+  inputs = make_inputs(paired=paired)
+  photo, noise = np.asarray(inputs.photo), fake_for(inputs)
+  filled = np.where(paired[:, None, None, None] | ~inputs.mask, photo, noise)
+  terms = terms_of(filled, inputs)
+  for name in ("known_l1", "hole_l1", "perceptual", "style", "feature_matching"):
+    np.testing.assert_allclose(terms[name], 0, atol=1e-6, err_msg=name)
+
+
+def test_nothing_to_fill():
+  inputs = make_inputs(mask=np.zeros((3, 8, 8, 1), bool))
+  terms = terms_of(fake_for(inputs), inputs)
+  assert terms.pop("known_l1") > 0
+  assert all(np.isfinite(value) for value in terms.values())
+  for name in set(terms) - {"diversity"}:
+    np.testing.assert_allclose(terms[name], 0, atol=1e-6, err_msg=name)
+
+
+def test_squeezenet_looks_when_it_is_asked_to(monkeypatch):
+  seen = []
+
+  def features(params, picture):
+    seen.append(params)
+    return (picture * params["gain"],)
+
+  monkeypatch.setattr(objectives.perceptual, "squeezenet_features", features)
+  inputs = make_inputs()
+  filled = fake_for(inputs)
+  judges = stages.Judges(perceptual={"gain": np.float32(2)})  # the layout network is not needed
+  terms = texture({"perceptual"}, perceptual="squeezenet").terms(
+    {"filled": filled}, inputs, judges, critic, None
+  )
+  assert len(seen) == 2
+  whole = np.where(inputs.mask, filled, inputs.photo)
+  want = losses.feature_distance([whole], [inputs.photo]).mean()
+  np.testing.assert_allclose(terms["perceptual"], want, rtol=1e-5)
+
+
+def test_an_unknown_perceptual_network_is_refused():
+  with pytest.raises(ValueError, match="'vgg16' is not one of layout, squeezenet"):
+    texture(perceptual="vgg16")
