@@ -20,9 +20,9 @@ class Checkpoints:
     keep: how many of the newest are kept.
     """
     options = ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
-    self._manager = ocp.CheckpointManager(
-      os.path.join(os.path.abspath(workdir), "checkpoints"), options=options
-    )
+    self._directory = os.path.join(os.path.abspath(workdir), "checkpoints")
+    handlers = {"states": ocp.StandardCheckpointHandler(), "record": ocp.JsonCheckpointHandler()}
+    self._manager = ocp.CheckpointManager(self._directory, options=options, item_handlers=handlers)
 
   def __enter__(self):
     return self
@@ -60,11 +60,30 @@ class Checkpoints:
     """The states of a step, born where `shardings` says.
 
     Raises:
-      ValueError: names or shapes are not those of `abstract`.
+      ValueError: names or shapes are not those of `abstract`; nothing is read.
     """
+    self._check(step, abstract)
     target = jax.tree.map(
       lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), abstract, shardings
     )
     return self._manager.restore(
       step, args=ocp.args.Composite(states=ocp.args.StandardRestore(target))
     ).states
+
+  def _check(self, step: int, abstract: dict[str, Any]) -> None:
+    """Orbax's own message about this is a page long."""
+    found = _shapes(self._manager.item_metadata(step).states.tree)
+    wanted = _shapes(abstract)
+    where = os.path.join(self._directory, str(step))
+    for name in sorted(found.keys() ^ wanted.keys()):
+      what = "has no" if name in wanted else "also has"
+      raise ValueError(f"{where} is of another kind of run: it {what} {name}")
+    for name, shape in wanted.items():
+      if found[name] != shape:
+        raise ValueError(f"{where}: {name} has shape {found[name]}, this run's has {shape}")
+
+
+def _shapes(tree: Any) -> dict[str, tuple[int, ...]]:
+  """Shapes by path, "layout/params/head/kernel"."""
+  leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+  return {jax.tree_util.keystr(p, simple=True, separator="/"): tuple(x.shape) for p, x in leaves}

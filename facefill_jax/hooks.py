@@ -20,10 +20,21 @@ class MetricWriter:
   It has the methods of clu's MetricWriter, whose own writers import TensorFlow.
   """
 
-  def __init__(self, workdir: str):
+  def __init__(self, workdir: str, step: int = 0):
+    """Goes on after `step`: what a killed run wrote beyond its last checkpoint is dropped."""
     os.makedirs(workdir, exist_ok=True)
-    self._events = tensorboardX.SummaryWriter(os.path.join(workdir, "events"), flush_secs=30)
-    self._lines = open(os.path.join(workdir, "metrics.jsonl"), "a", encoding="utf-8")
+    self._events = tensorboardX.SummaryWriter(
+      os.path.join(workdir, "events"), flush_secs=30, purge_step=step + 1 if step else None
+    )
+    path = os.path.join(workdir, "metrics.jsonl")
+    _drop_after(path, step)
+    self._lines = open(path, "a", encoding="utf-8")
+
+  def __enter__(self) -> "MetricWriter":
+    return self
+
+  def __exit__(self, *_) -> None:
+    self.close()
 
   def write_scalars(self, step: int, scalars: dict[str, float]) -> None:
     """One line of JSON, and one event a scalar. Not-a-number is written as null."""
@@ -51,6 +62,18 @@ class MetricWriter:
     """Closes both files."""
     self._events.close()
     self._lines.close()
+
+
+def _drop_after(path: str, step: int) -> None:
+  """Keeps the whole lines of `path` whose step is at most `step`."""
+  if not os.path.exists(path):
+    return
+  with open(path, encoding="utf-8") as file:
+    lines = [line for line in file if line.endswith("}\n")]  # a killed run may leave half a line
+  kept = [line for line in lines if json.loads(line)["step"] <= step]
+  with open(path + ".new", "w", encoding="utf-8") as file:
+    file.writelines(kept)
+  os.replace(path + ".new", path)
 
 
 class Progress:

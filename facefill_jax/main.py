@@ -1,9 +1,11 @@
 """The training command: flags only. `python -m facefill_jax.main --config=FILE --workdir=DIR`."""
 
+import os
+import re
 import sys
 
 from absl import app, flags, logging
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "What to train: FILE.py or FILE.py:VARIANT of configs/.", lock_config=True
@@ -12,36 +14,67 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Where all is written; resumed i
 _DEBUG = flags.DEFINE_bool("debug", False, "Show the traceback of an input error.")
 flags.mark_flags_as_required(["config", "workdir"])
 
-USAGE, INPUT = 2, 3
+FAILED, USAGE, INPUT = 1, 2, 3
 
 
 def run(argv: list[str]) -> int:
-  """Trains; a user's mistake is one line on standard error and exit code 3."""
+  """Trains. One line and exit code 3 for a user's mistake, 1 for a loss that is not finite."""
   if len(argv) > 1:
-    print(
-      f"facefill_jax.main: unexpected argument {argv[1]!r}; flags begin with --", file=sys.stderr
-    )
+    _say(f"unexpected argument {argv[1]!r}; flags begin with --")
     return USAGE
   logging.set_verbosity(logging.WARNING)  # orbax tells each of its steps
   from facefill_jax import train  # after the flags: --help need not import jax
 
   try:
     train.train(_CONFIG.value, _WORKDIR.value)
-  except (ValueError, OSError) as error:
+  except (ValueError, OSError, FloatingPointError) as error:
     if _DEBUG.value:
       raise
-    print(f"facefill_jax.main: {error}", file=sys.stderr)
-    return INPUT
+    _say(error)
+    return FAILED if isinstance(error, FloatingPointError) else INPUT
   return 0
 
 
 def parse(argv: list[str]) -> list[str]:
-  """absl's flags; a misspelt key of the configuration is one line and exit code 2."""
+  """absl's flags; any mistake in them, or in a configuration file, is one line and exit code 2."""
   try:
-    return flags.FLAGS(argv)
-  except (flags.Error, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-    print(f"facefill_jax.main: {' '.join(str(error).split())}", file=sys.stderr)
+    rest = flags.FLAGS(argv)
+    _CONFIG.value.keys()  # a missing file shows only here
+    return rest
+  except Exception as error:  # a configuration file is a program: it may raise anything
+    if "--debug" in argv:
+      raise
+    _say(reason(argv) or error)
     raise SystemExit(USAGE) from None
+
+
+def reason(argv: list[str]) -> str:
+  """The configuration file that does not exist or the first key that it lacks, or "" if neither."""
+  files = [argument.split("=", 1)[1] for argument in argv if re.match(r"--?config=", argument)]
+  if not files:
+    return ""
+  if not os.path.isfile(files[-1].split(":")[0]):
+    return f"--config={files[-1]}: no such file; give FILE.py or FILE.py:VARIANT"
+  try:
+    config = flags.FLAGS["config"].parser.parse(files[-1])
+  except Exception:  # the first error says it better
+    return ""
+  overrides = [re.match(r"--?(?:no)?config\.([\w.]+)", argument) for argument in argv]
+  for path in [override[1] for override in overrides if override]:
+    section, where = config, "config"
+    for key in path.split("."):
+      keys = list(section) if isinstance(section, ConfigDict) else []
+      if key not in keys:
+        return f"--config.{path}: {where} has no key {key!r}; valid keys: {', '.join(keys)}"
+      section, where = section[key], f"{where}.{key}"
+  return ""
+
+
+def _say(error: Exception | str) -> None:
+  text = str(error).strip()
+  if "Traceback (most recent call last)" in text:
+    text = text.splitlines()[-1]  # ml_collections' messages hold whole tracebacks
+  print(f"facefill_jax.main: {' '.join(text.split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

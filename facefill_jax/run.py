@@ -1,5 +1,6 @@
 """What a training run is made of, and does not change from step to step."""
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -13,7 +14,17 @@ import numpy as np
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
-from facefill_jax import __version__, evaluate, images, sharding, stages, steps, weights
+from facefill_jax import (
+  __version__,
+  evaluate,
+  images,
+  objectives,
+  settings,
+  sharding,
+  stages,
+  steps,
+  weights,
+)
 from facefill_jax.checkpoint import Checkpoints
 from facefill_jax.data import masks as mask_lib
 from facefill_jax.data import opening, pipeline
@@ -22,18 +33,18 @@ from facefill_jax.stages import LAYOUT, STAGES, TEXTURE
 
 JUDGE = "judge"
 TRAINED = {LAYOUT: (LAYOUT,), TEXTURE: (TEXTURE,), "both": STAGES}  # by config.stages
+OBJECTIVES = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
+NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser, as they are
+SAME = ("seed", "batch_size", "size", "stages", "texture_starts_at_images")  # when resuming
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
-def optimiser(section: dict[str, Any], batch_size: int, total: int, every: int):
+def optimiser(*, warmup_images: int, decay_images: int, per_step: int, total: int, **numbers):
   """A section of the configuration, whose lengths are in images -> stages.Optimiser, in steps."""
-  section = dict(section)
-  per_step = batch_size * every
-  warmup, decay = section.pop("warmup_images"), section.pop("decay_images")
   return stages.Optimiser(
-    **section,
-    warmup_steps=warmup // per_step,
-    decay_steps=min(decay, total) // per_step,
+    **numbers,
+    warmup_steps=warmup_images // per_step,
+    decay_steps=min(decay_images, total) // per_step,
     total_steps=max(total // per_step, 1),
   )
 
@@ -41,13 +52,18 @@ def optimiser(section: dict[str, Any], batch_size: int, total: int, every: int):
 def make_stage(name: str, config: ConfigDict, networks: stages.Networks) -> stages.Stage:
   """One stage, its judges still missing, from its section of the configuration."""
   section = config[name].to_dict()
-  images_seen = config.total_images - (config.texture_starts_at_images if name == TEXTURE else 0)
-  lengths = {"batch_size": config.batch_size, "total": images_seen}
-  section["optimiser"] = optimiser(
-    section["optimiser"], every=section["generator_every"], **lengths
+  total = config.total_images - (config.texture_starts_at_images if name == TEXTURE else 0)
+  steps_between = {"optimiser": section.get("generator_every", 1), "critic_optimiser": 1}
+  for key, every in steps_between.items():
+    section[key] = settings.splat(
+      f"{name}.{key}", optimiser, section.get(key, {}), NUMBERS,
+      per_step=config.batch_size * every, total=total,
+    )  # fmt: skip
+  fields = dataclasses.fields(OBJECTIVES[name])
+  options = [f.name for f in fields if f.default is not dataclasses.MISSING]
+  return settings.splat(
+    name, stages.make_stage, section, options, name=name, networks=networks, judges=stages.Judges()
   )
-  section["critic_optimiser"] = optimiser(section["critic_optimiser"], every=1, **lengths)
-  return stages.make_stage(name, networks, stages.Judges(), **section)
 
 
 class Run:
@@ -56,6 +72,7 @@ class Run:
   Attributes:
     total: steps in all; texture_start: the step at which the texture stage begins.
     trained: names of the stages that advance.
+    shapes: of all states, without allocation.
     stages: name -> Stage, without judges, which come with the states.
   """
 
@@ -68,11 +85,14 @@ class Run:
       ValueError: the configuration or the data cannot be used; one line.
     """
     self.config, self.workdir = config, workdir
+    settings.check(config)
     self.trained = stages.choose("stages", config.stages, TRAINED)
-    self.mesh = sharding.make_mesh(**config.mesh)
+    self.mesh = settings.splat("mesh", sharding.make_mesh, config.mesh)
     sharding.check_batch(config.batch_size, self.mesh)
     self._check_lengths()
-    self.networks = stages.build_networks(config.size, config.dtype, **config.model)
+    self.networks = settings.splat(
+      "model", stages.build_networks, config.model, size=config.size, dtype=config.dtype
+    )
     self.squeezenet = (
       perceptual.load_squeezenet(config.squeezenet_file) if config.squeezenet_file else None
     )
@@ -111,12 +131,12 @@ class Run:
     c = self.config
     choice = c.data.to_dict()
     self.about = choice.pop("about")
-    self.stream_options = {name: choice.pop(name) for name in ("workers", "flip", "zoom")}
-    zoom = self.stream_options["zoom"]
-    self.sources, held_out = opening.open_data(
-      **choice, resolution=c.resolution, smallest_zoom=min(zoom), seed=c.seed
+    self.stream_options = {name: choice.pop(name) for name in ("workers", "flip")}
+    self.stream_options["zoom"] = choice["zoom"]
+    self.sources, held_out = settings.splat(
+      "data", opening.open_data, choice, resolution=c.resolution, seed=c.seed
     )
-    self.masks = mask_lib.MaskMix(**c.masks.to_dict())
+    self.masks = settings.splat("masks", mask_lib.MaskMix, c.masks.to_dict())
     self.masks.check()
     if LAYOUT in self.trained and c.data.kind == "folder" and not c.data.labels:
       raise ValueError(
@@ -161,26 +181,47 @@ class Run:
     return states
 
   def restore(self, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
-    """States born sharded, and the step: the newest checkpoint's, else fresh (or `init_from`)."""
-    abstract = jax.eval_shape(self.init, self.rng)
-    shardings = sharding.state_shardings(abstract, self.mesh)
+    """States born sharded, and the step: the newest checkpoint's, else fresh (or `init_from`).
+
+    Raises:
+      ValueError: the working directory holds another run, or `init_from` no fitting model.
+    """
+    shardings = sharding.state_shardings(self.shapes, self.mesh)
     step = checkpoints.latest()
     if step is not None:
+      self._check_same(checkpoints.record(step))
       print(f"resuming at step {step} of {self.workdir}", file=sys.stderr)
-      return checkpoints.restore(step, abstract, shardings), step
+      return checkpoints.restore(step, self.shapes, shardings), step
+    found = self._load_start() if self.config.init_from else None  # before minutes of compiling
     # On a CPU, optimising this program takes longer than running it, once, as it is.
     fast = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
     states = jax.jit(self.init, out_shardings=shardings, compiler_options=fast)(self.rng)
-    return (self._start_from(states, shardings) if self.config.init_from else states), 0
+    return (self._start_from(found, states, shardings) if found else states), 0
 
-  def _start_from(self, states, shardings):
-    """The averages of another run, as parameters and averages here."""
+  def record(self) -> dict[str, Any]:
+    """What a checkpoint says of its run: without the same, the data would not go on."""
+    return {name: self.config[name] for name in SAME}
+
+  def _check_same(self, record) -> None:
+    for name, here in self.record().items():
+      if record.get(name, here) != here:
+        raise ValueError(
+          f"{self.workdir} holds a run with {name} {record[name]!r}, this configuration has "
+          f"{here!r}: give --config.{name}={record[name]}, or another --workdir"
+        )
+
+  def _load_start(self) -> dict[str, Any]:
+    """The averages of the run `init_from`, by stage."""
     directory = os.path.join(self.config.init_from, "model")
     found, params = weights.load_model(directory)
     if found["size"] != self.config.size:
       raise ValueError(f"{directory} is of size {found['size']!r}, not {self.config.size!r}")
     if LAYOUT not in params:
       raise ValueError(f"{directory} holds no trained layout network: train stages=layout first")
+    return params
+
+  def _start_from(self, params, states, shardings):
+    """`states` with these averages as parameters and averages."""
     copy = jax.jit(partial(jax.tree.map, lambda x: x + 0))  # the step donates what it is given
     for name in set(self.trained) & set(params):
       new = jax.device_put(params[name], shardings[name].params)
@@ -196,7 +237,7 @@ class Run:
   def _compile_later(self) -> None:
     """Jits; each function compiles when it is first called."""
     whole = sharding.replicated(self.mesh)
-    shapes = jax.eval_shape(self.init, self.rng)
+    self.shapes = shapes = jax.eval_shape(self.init, self.rng)
     self.step_fns = {
       name: jax.jit(
         steps.train_step,
@@ -230,10 +271,11 @@ class Run:
     for name, value in (("config", self.config.to_dict()), ("versions", self.versions)):
       with open(os.path.join(self.workdir, f"{name}.json"), "w", encoding="utf-8") as file:
         json.dump(value, file, indent=2)
-    shapes = jax.eval_shape(self.init, self.rng)
     with open(os.path.join(self.workdir, "parameters.txt"), "w", encoding="utf-8") as file:
       for name in self.trained:
-        table = parameter_overview.get_parameter_overview(shapes[name].params, include_stats=False)
+        table = parameter_overview.get_parameter_overview(
+          self.shapes[name].params, include_stats=False
+        )
         file.write(f"{name}\n{table}\n")
 
   def save_model(self, states) -> str:

@@ -40,15 +40,11 @@ def train(config: ConfigDict, workdir: str) -> str:
     FloatingPointError: a loss is not finite: the step, and which.
   """
   run = Run(config, workdir)
-  run.write_record()
-  writer = hooks.MetricWriter(workdir)
-  try:
-    with Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
-      states, step = run.restore(checkpoints)
-      with run.batches(step) as stream:
-        states = loop(run, states, step, stream, checkpoints, writer)
-  finally:
-    writer.close()
+  with Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+    states, step = run.restore(checkpoints)
+    run.write_record()
+    with hooks.MetricWriter(workdir, step) as writer, run.batches(step) as stream:
+      states = loop(run, states, step, stream, checkpoints, writer)
   directory = run.save_model(states)
   _say_what_next(run, directory)
   return directory
@@ -67,7 +63,7 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
     minutes = (time.monotonic() - saved_at) / 60
     due = step % c.checkpoint.every_steps == 0 or minutes >= c.checkpoint.every_minutes
     if step > start and (last or due):
-      checkpoints.save(step, states, {"seed": c.seed, "batch_size": c.batch_size})
+      checkpoints.save(step, states, run.record())
       saved_at = time.monotonic()
     if last:
       break

@@ -1,6 +1,7 @@
 """From a choice of data to sources: what a run trains on, and what it holds out."""
 
 from facefill_jax.data.drawn_faces import DrawnFaces
+from facefill_jax.data.masks import spread
 from facefill_jax.data.sources import Folder, hold_out
 
 KINDS = ("drawn", "folder")
@@ -19,8 +20,8 @@ def open_data(
   held_out_path: str = "",
   held_out_labels: str = "",
   drawn_faces: int = 100_000,
+  zoom: tuple[float, float] = (1.0, 1.0),
   resolution: int,
-  smallest_zoom: float,
   seed: int,
 ):
   """Opens the sources of a run.
@@ -34,14 +35,15 @@ def open_data(
     held_out: how many photos of `path` are never trained on, unless `held_out_path` is given.
     held_out_path, held_out_labels: held-out photos in a folder of their own.
     drawn_faces: how many different faces are drawn.
-    resolution, smallest_zoom: large JPEGs are decoded no larger than these need.
+    resolution, zoom: large JPEGs are decoded no larger than these need; see `pipeline.batches`.
     seed: of the drawing and of the choice of the held-out photos.
 
   Returns:
     ([(source, weight), ...], held-out source); see `data.sources` for what a source is.
 
   Raises:
-    ValueError: an unknown kind, no path, or a path without photos; one line.
+    ValueError: an unknown kind, no path, a path without photos, or one of up to 64 files of each
+      source that were tried cannot be read or does not fit; one line.
   """
   if kind not in KINDS:
     raise ValueError(f"data.kind {kind!r} is not one of {', '.join(KINDS)}")
@@ -52,13 +54,28 @@ def open_data(
     raise ValueError("data.path is empty: give --config.data.path=DIRECTORY (or .zip) of photos")
   if not 0 <= unlabelled_share < 1:
     raise ValueError(f"data.unlabelled_share must be in [0, 1), got {unlabelled_share}")
-  min_size = int(resolution / smallest_zoom)
+  if not 0 < zoom[0] <= zoom[1] <= 1:
+    raise ValueError(f"data.zoom must be 0 < low <= high <= 1, got {zoom}")
+  min_size = int(resolution / zoom[0])
   main = Folder(path, labels, min_size=min_size)
   if held_out_path:
     kept = Folder(held_out_path, held_out_labels, min_size=resolution)
   else:
     main, kept = hold_out(main, held_out, seed)
+  if not len(kept):
+    raise ValueError("data.held_out is 0: evaluation and samples need 1 photo or more")
   more = [Folder(each, min_size=min_size) for each in unlabelled]
-  weights = [1.0 - unlabelled_share if more else 1.0]
-  weights += [unlabelled_share / len(more)] * len(more)
+  for source in (main, *more):
+    check_items(source)
+  share = unlabelled_share if more else 0.0
+  weights = [1.0 - share, *(share / len(more) for _ in more)]
   return list(zip([main, *more], weights, strict=True)), kept
+
+
+def check_items(source, count: int = 64) -> None:
+  """Decodes up to `count` items, spread over the source; ValueError names a bad file.
+
+  Before minutes of compiling, and not at the step that happens to draw it.
+  """
+  for index in spread(len(source), min(count, len(source))):
+    source[index]

@@ -1,0 +1,84 @@
+"""Every configuration loads, says what it is for, and builds a run; `slow`: trains its `:smoke`."""
+
+import re
+
+import pytest
+import short_run
+from ml_collections import ConfigDict
+
+from facefill_jax import train
+from facefill_jax.run import Run
+
+NAMES = sorted(path.stem for path in (short_run.ROOT / "configs").glob("*.py"))
+WANTED = ("quickstart", "folder", "celebahq_256", "celebahq_512", "ffhq_256")
+SIZES = ("tiny", "small", "base", "paper")
+
+
+def flat(c, prefix=""):
+  """{"layout.optimiser.lr": 4e-4, ...}; the kinds of masks are free to choose, so not listed."""
+  found = {}
+  for key, value in c.items():
+    name = prefix + key
+    nested = isinstance(value, ConfigDict) and name != "masks.weights"
+    found |= flat(value, f"{name}.") if nested else {name: value}
+  return found
+
+
+def variants(name):
+  """The variants that the docstring names."""
+  text = short_run.load(name).__doc__.split("Variants:")[1]
+  return re.findall(r"`:(\w+)`", text.split("\n\n")[0])
+
+
+def test_all_are_there():
+  assert set(WANTED) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_docstring(name):
+  text = short_run.load(name).__doc__
+  command = f"python -m facefill_jax.main --config=configs/{name}.py"
+  assert command in text and "--workdir=" in text
+  assert "Cost:" in text and "eproduces" in text and "smoke" in variants(name)
+  assert text.splitlines()[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_set_of_keys(name):
+  reference = flat(short_run.load("folder").get_config())
+  for variant in (None, *variants(name)):
+    get_config = short_run.load(name).get_config
+    found = flat(get_config() if variant is None else get_config(variant))
+    assert set(found) == set(reference), variant
+    for key, value in found.items():
+      # An int where another has a float could not be overridden by a float.
+      assert type(value) is type(reference[key]), (variant, key)
+    assert found["size"] in SIZES
+    assert found["size"] == (variant if variant in SIZES else found["size"])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_unknown_variant(name):
+  with pytest.raises(ValueError, match=r"'bogus'.*smoke") as caught:
+    short_run.load(name).get_config("bogus")
+  for variant in variants(name):
+    assert variant in str(caught.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke_builds_a_run(name, tmp_path, monkeypatch):
+  monkeypatch.setattr(Run, "_compile_later", lambda self: None)  # seconds, and tested elsewhere
+  c = short_run.load(name).get_config("smoke")
+  assert (c.size, c.data.kind) == ("tiny", "drawn") and c.total_images <= 64
+  run = Run(c, str(tmp_path / "run"))
+  assert 2 <= run.total <= 8 and run.trained
+  assert set(run.stages) == set(run.trained) and len(run.fixed["photo"]) == c.eval.count
+  assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("train")
+@pytest.mark.parametrize("name", NAMES)
+def test_smoke_trains(name, tmp_path):
+  train.train(short_run.load(name).get_config("smoke"), str(tmp_path / "run"))
+  assert (tmp_path / "run" / "model" / "SHA256SUMS").is_file()

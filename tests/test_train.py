@@ -1,0 +1,179 @@
+"""What a run shows and leaves behind, from one run of six steps; and what it refuses to start."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+import short_run
+from PIL import Image
+
+from facefill_jax import hooks, sharding, stages, train, weights
+from facefill_jax.run import Run
+
+pytestmark = pytest.mark.xdist_group("train")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+  return short_run.finished(tmp_path_factory)
+
+
+@pytest.fixture
+def micro_size(monkeypatch):
+  monkeypatch.setattr(stages, "SIZES", short_run.SIZES)
+
+
+def lines_of(path):
+  return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_progress_line(done):
+  lines = [line for line in done.err.splitlines() if re.match(r"step \d+/6 ", line)]
+  assert [line.split("/")[0] for line in lines] == ["step 2", "step 4", "step 5", "step 6"]
+  for line in lines:
+    assert re.search(r"  \d+\.\d photos/s  ETA \d+:\d\d  ", line), line
+    assert re.search(r"layout total \d+\.\d{3}", line), line
+  assert "texture" not in lines[0]  # it starts after two steps
+  assert re.search(r"texture hole_l1 \d\.\d{3}.*texture total \d+\.\d{3}", lines[-1])
+  assert re.search(r"^step 6  held-out faces: hole_psnr_db .* layout_miou ", done.err, re.M)
+
+
+def test_what_next(done):
+  for word in ("samples", "metrics.jsonl", "model", "facefill fill PHOTO MASK --model"):
+    assert word in done.out
+  assert str(done.workdir) in done.out
+
+
+def test_metrics(done):
+  lines = lines_of(done.workdir / "metrics.jsonl")
+  trained = {line["step"]: line for line in lines if "photos_per_second" in line}
+  scored = {line["step"]: line for line in lines if "eval/photos" in line}
+  assert sorted(trained) == [2, 4, 5, 6] and sorted(scored) == [3, 6]
+  c = short_run.config()
+  terms = [f"layout/loss/{term}" for term in c.layout.losses]
+  terms += [f"texture/loss/{term}" for term, weight in c.texture.losses.items() if weight]
+  names = ["layout/critic/loss", "texture/critic/penalty", "texture/gradient_norm"]
+  for name in (*terms, *names):
+    assert np.isfinite(trained[6][name]), name
+  weighed = sum(c.texture.losses[name] * trained[6][f"texture/loss/{name}"]
+                for name, weight in c.texture.losses.items() if weight)  # fmt: skip
+  assert trained[6]["texture/loss/total"] == pytest.approx(weighed, rel=1e-4)
+  for name in ("hole_psnr_db", "hole_ssim", "layout_miou", "laplacian_ratio"):
+    assert np.isfinite(scored[6][f"eval/{name}"]), name
+  assert scored[6]["eval/photos"] == 3
+
+
+def test_event_file(done):
+  (events,) = (done.workdir / "events").iterdir()
+  assert events.name.startswith("events.out.tfevents.")
+  content = events.read_bytes()
+  assert b"texture/loss/total" in content and b"samples" in content
+
+
+def test_samples(done):
+  paths = sorted((done.workdir / "samples").iterdir())
+  assert [path.name for path in paths] == ["0000003.png", "0000006.png"]
+  for path in paths:
+    with Image.open(path) as image:
+      assert image.size == (4 * 64, 2 * 64) and image.mode == "RGB"
+
+
+def test_the_record(done):
+  def read(name):
+    return json.loads((done.workdir / name).read_text("utf-8"))
+
+  config, versions = read("config.json"), read("versions.json")
+  assert config["batch_size"] == 4 and config["texture"]["losses"]["hole_l1"] == 10.0
+  assert set(config) == set(short_run.config())
+  assert versions["jax"] == jax.__version__ and versions["backend"] == "cpu"
+  table = (done.workdir / "parameters.txt").read_text("utf-8")
+  assert "cnn/stem/kernel" in table and "encoder/stem/kernel" in table and "Total" in table
+
+
+def test_the_model(done, micro_size):
+  config, params = weights.load_model(done.workdir / "model")
+  assert config["size"] == "micro" and config["resolution"] == 64
+  assert config["framing"] == {"kind": "as given"} and config["data"] == "drawn faces"
+  assert sorted(params) == ["layout", "texture"]
+  for name in params:
+    pairs = zip(jax.tree.leaves(params[name]), jax.tree.leaves(done.states[name].ema), strict=True)
+    assert all(np.array_equal(one, two) for one, two in pairs)
+
+
+def test_the_judge_is_the_average_at_its_refreshing(done):
+  """Refreshed every 3 steps from the start of the texture stage: at steps 2 and 5, of 6."""
+  judge, now = done.states["judge"], done.states["layout"].ema
+  assert jax.tree.structure(judge) == jax.tree.structure(now)
+  changed = [not np.array_equal(a, b) for a, b in
+             zip(jax.tree.leaves(judge), jax.tree.leaves(now), strict=True)]  # fmt: skip
+  assert any(changed)
+
+
+def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_path):
+  c = short_run.config(stages="texture", texture_starts_at_images=0, total_images=16)
+  c.init_from = str(done.workdir)
+  run = Run(c, str(tmp_path / "run"))
+  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), run.shapes)
+  places = sharding.state_shardings(run.shapes, run.mesh)
+  states = run._start_from(run._load_start(), zeros, places)
+  assert set(states) == {"texture", "judge"}
+  wanted = {name: done.states[name].ema for name in ("layout", "texture")}
+  for tree, name in (
+    (states["judge"], "layout"),
+    (states["texture"].params, "texture"),
+    (states["texture"].ema, "texture"),
+    (run.layout_params(states), "layout"),
+  ):
+    jax.tree.map(np.testing.assert_array_equal, tree, wanted[name])
+  one, two = (jax.tree.leaves(x)[0] for x in (states["texture"].params, states["texture"].ema))
+  assert one is not two  # the step donates both
+
+
+def test_a_start_of_another_size_is_refused(done, micro_size, tmp_path):
+  c = short_run.config(size="tiny", stages="texture", texture_starts_at_images=0)
+  c.init_from = str(done.workdir)
+  with pytest.raises(ValueError, match=r"model is of size 'micro', not 'tiny'"):
+    train.train(c, str(tmp_path / "run"))
+
+
+def test_texture_alone_says_what_it_needs(tmp_path):
+  c = short_run.config(size="tiny", stages="texture", texture_starts_at_images=0)
+  with pytest.raises(ValueError, match=r"needs a trained layout network: give --config.init_from="):
+    Run(c, str(tmp_path))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+  run = SimpleNamespace(config=SimpleNamespace(batch_size=4), workdir="runs/x")
+  metrics = {"layout": {"loss/dice": np.float32(0.5), "loss/total": np.float32("nan")}}
+  progress = hooks.Progress(9)
+  progress.begin(4)
+  with hooks.MetricWriter(str(tmp_path)) as writer:
+    with pytest.raises(FloatingPointError, match=r"step 5: .*layout/loss/total.*runs/x/metrics"):
+      train._log(run, 5, metrics, progress, writer)
+  (line,) = lines_of(tmp_path / "metrics.jsonl")
+  assert line["layout/loss/total"] is None and line["layout/loss/dice"] == 0.5
+
+
+@pytest.mark.slow
+def test_layout_then_texture(tmp_path):
+  first = short_run.config(stages="layout", texture_starts_at_images=0)
+  layout = short_run.train(first, tmp_path / "layout")
+  assert f"--config.stages=texture --config.init_from={layout.workdir}" in layout.out
+  assert set(layout.states) == {"layout", "judge"}
+  assert not (layout.workdir / "model" / "texture.safetensors").exists()
+  scored = [
+    line for line in lines_of(layout.workdir / "metrics.jsonl") if "eval/layout_miou" in line
+  ]
+  assert scored and "eval/hole_psnr_db" not in scored[-1]
+  second = short_run.config(
+    stages="texture", texture_starts_at_images=0, total_images=16, init_from=str(layout.workdir)
+  )
+  texture = short_run.train(second, tmp_path / "texture")
+  frozen = texture.states["judge"]
+  jax.tree.map(np.testing.assert_array_equal, frozen, layout.states["layout"].ema)
+  one, two = ((run.workdir / "model" / "layout.safetensors").read_bytes()
+              for run in (layout, texture))  # fmt: skip
+  assert one == two and (texture.workdir / "model" / "texture.safetensors").exists()
