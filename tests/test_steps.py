@@ -1,0 +1,344 @@
+"""One step of either stage, and filling. Compiled once; tests of one program share a worker."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import micro_model
+import numpy as np
+import optax
+import pytest
+
+from facefill_jax import images, stages, steps
+from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.models.texture_net import LATENT
+from facefill_jax.objectives import LayoutObjective, TextureObjective
+
+TERMS = {"layout": LayoutObjective.TERMS, "texture": TextureObjective.TERMS}
+RATE = 1e-3
+STEADY = stages.Optimiser("adam", RATE, 0.0, 0.99, 0.0, 1.0, 0, 0, 100)
+CRITIC_METRICS = {
+  f"critic/{name}" for name in ("real", "fake", "penalty", "loss", "gradient_norm")
+}  # fmt: skip
+
+
+def make_stage(name, networks, params, losses=None, **options):
+  return stages.make_stage(
+    name,
+    networks,
+    stages.Judges(layout=params["layout"]) if name == "texture" else stages.Judges(),
+    losses=dict.fromkeys(TERMS[name], 0.5) | (losses or {}),
+    **{"optimiser": STEADY, "critic_optimiser": STEADY} | options,
+  )
+
+
+def make_state(stage, params, seen=0):
+  own, critic = params[stage.name], params[f"{stage.name}_critic"]
+  return steps.TrainState(
+    step=jnp.zeros((), jnp.int32),
+    images=jnp.full((), seen, jnp.int32),
+    params=own,
+    ema=jax.tree.map(lambda x: 0.5 * x, own),
+    opt_state=stage.optimiser.init(own),
+    critic_params=critic,
+    critic_opt_state=stage.critic_optimiser.init(critic),
+  )
+
+
+def make_batch(networks, params, **changed):
+  raw = micro_model.random_batch() | changed
+  batch = steps.make_batch(**{name: jnp.asarray(value) for name, value in raw.items()})
+  rng = np.random.default_rng(5)
+  layout = rng.dirichlet(np.full(NUM_CLASSES, 0.2), (2, 64, 64)).astype(np.float32)
+  features = rng.standard_normal((2, 4, 4, networks.layout.fused)).astype(np.float32)
+  return batch.replace(layout=jnp.asarray(layout), features=jnp.asarray(features))
+
+
+def equal(a, b) -> bool:
+  """Whether two trees are bit for bit the same."""
+  same = jax.tree.map(lambda x, y: np.array_equal(x, y, equal_nan=True), a, b)
+  return all(jax.tree.leaves(same))
+
+
+def largest_move(a, b) -> float:
+  return max(jax.tree.leaves(jax.tree.map(lambda x, y: float(np.abs(x - y).max()), a, b)))
+
+
+def check_sound(state, metrics, stage):
+  """Metrics are those of the active terms, finite float32 scalars; so are parameters."""
+  terms = {f"loss/{name}" for name, weight in stage.weights if weight}
+  assert set(metrics) == terms | CRITIC_METRICS | {"loss/total", "gradient_norm"}
+  for name, value in metrics.items():
+    assert value.dtype == jnp.float32 and value.shape == (), name
+    assert np.isfinite(value), name
+  for leaf in jax.tree.leaves((state.params, state.ema, state.critic_params)):
+    assert np.isfinite(leaf).all()
+
+
+@pytest.fixture(scope="session")
+def layout_run(micro, micro_params):
+  """The layout stage, generator every second step: (stage, run, states, metrics of 2 steps)."""
+  stage = make_stage("layout", micro, micro_params, {"dice": 0.0}, generator_every=2)
+  step = micro_model.jit(steps.train_step)
+  run = lambda state, batch, seed=0: step(stage, state, batch, jax.random.key(seed))  # noqa: E731
+  states, metrics = [make_state(stage, micro_params, seen=1000)], []
+  batch = make_batch(micro, micro_params)
+  for _ in range(2):
+    state, values = run(states[-1], batch)
+    states.append(state)
+    metrics.append(values)
+  return stage, run, states, metrics
+
+
+@pytest.fixture(scope="session")
+def texture_run(micro, micro_params):
+  """The texture stage: (stage, run, states, metrics of 3 steps).
+
+  The critic's rate is 0 in the first step (it warms up), the generator's in the third.
+  """
+  stage = make_stage(
+    "texture", micro, micro_params,
+    optimiser=dataclasses.replace(STEADY, total_steps=2, decay_steps=1, final=0.0),
+    critic_optimiser=dataclasses.replace(STEADY, warmup_steps=1),
+  )  # fmt: skip
+  step = micro_model.jit(steps.train_step)
+  run = lambda state, batch, seed=0: step(stage, state, batch, jax.random.key(seed))  # noqa: E731
+  states, metrics = [make_state(stage, micro_params)], []
+  batch = make_batch(micro, micro_params)
+  for _ in range(3):
+    state, values = run(states[-1], batch)
+    states.append(state)
+    metrics.append(values)
+  return stage, run, states, metrics
+
+
+in_layout_group = pytest.mark.xdist_group("layout_step")
+in_texture_group = pytest.mark.xdist_group("texture_step")
+
+
+@in_layout_group
+def test_a_critic_step_leaves_the_generator_alone(layout_run):
+  _, _, (before, after, _), metrics = layout_run
+  for name in ("params", "ema", "opt_state"):
+    assert equal(getattr(before, name), getattr(after, name)), name
+  assert largest_move(before.critic_params, after.critic_params) > RATE / 2
+  assert not any(value for name, value in metrics[0].items() if name.startswith("loss/"))
+
+
+@in_layout_group
+def test_the_generator_takes_every_second_step(layout_run):
+  stage, _, (_, before, after), metrics = layout_run
+  assert largest_move(before.params, after.params) > RATE / 2
+  assert largest_move(before.critic_params, after.critic_params) > RATE / 2
+  check_sound(after, metrics[1], stage)
+  assert all(metrics[1][f"loss/{name}"] != 0 for name, weight in stage.weights if weight)
+  total = sum(weight * metrics[1][f"loss/{name}"] for name, weight in stage.weights if weight)
+  np.testing.assert_allclose(metrics[1]["loss/total"], total, rtol=1e-5)
+
+
+@in_layout_group
+def test_counters(layout_run):
+  _, _, states, _ = layout_run
+  assert [int(s.step) for s in states] == [0, 1, 2]
+  assert [int(s.images) for s in states] == [1000, 1002, 1004]
+
+
+@in_layout_group
+def test_average_by_hand(layout_run):
+  """Half-life .05 * 1004 images, as 10,000 are not seen yet; 2 photos, every second step."""
+  _, _, (_, before, after), _ = layout_run
+  decay = 2 ** (-2 * 2 / (0.05 * 1004))
+  assert 0.9 < decay < 0.95
+  want = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, before.ema, after.params)
+  assert largest_move(after.ema, want) < 1e-5
+
+
+@in_layout_group
+def test_same_inputs_give_the_same_layout_step(layout_run, micro, micro_params):
+  _, run, states, metrics = layout_run
+  again = run(states[1], make_batch(micro, micro_params))
+  assert equal(again, (states[2], metrics[1]))
+  other, _ = run(states[1], make_batch(micro, micro_params), seed=1)  # another gradient penalty
+  assert not equal(other.critic_params, states[2].critic_params)
+
+
+def edge_batches():
+  return {
+    "no labels": {"labels": np.full((2, 64, 64), VOID, np.uint8)},
+    "no hole": {"mask": np.zeros((2, 64, 64, 1), bool)},
+    "nothing known": {"mask": np.ones((2, 64, 64, 1), bool)},
+    "one colour": {"photo": np.zeros((2, 64, 64, 3), np.uint8)},
+  }
+
+
+@in_layout_group
+@pytest.mark.parametrize("case", edge_batches())
+def test_a_layout_step_stays_finite(layout_run, micro, micro_params, case):
+  stage, run, states, _ = layout_run
+  state, metrics = run(states[1], make_batch(micro, micro_params, **edge_batches()[case]))
+  check_sound(state, metrics, stage)
+  if case == "no labels":  # nothing can be learned from it
+    assert metrics["loss/total"] == 0 and metrics["critic/penalty"] == 0
+
+
+@in_texture_group
+def test_a_generator_step_leaves_the_critic_alone(texture_run):
+  stage, _, (before, after, *_), metrics = texture_run
+  assert equal(before.critic_params, after.critic_params)
+  assert largest_move(before.params, after.params) > RATE / 2
+  check_sound(after, metrics[0], stage)
+  assert all(metrics[0][f"loss/{name}"] != 0 for name in TERMS["texture"])
+
+
+@in_texture_group
+def test_a_texture_critic_step_leaves_the_generator_alone(texture_run):
+  _, _, (*_, before, after), _ = texture_run
+  assert equal(before.params, after.params)
+  assert largest_move(before.critic_params, after.critic_params) > RATE / 2
+
+
+@in_texture_group
+def test_the_first_average_is_all_but_the_parameters(texture_run):
+  """Half-life .05 * 2 images: one millionth of what was there before is left."""
+  _, _, (before, after, *_), _ = texture_run
+  decay = 2 ** (-2 / (0.05 * 2))
+  want = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, before.ema, after.params)
+  assert largest_move(after.ema, want) < 1e-6
+  assert (int(after.step), int(after.images)) == (1, 2)
+
+
+@in_texture_group
+def test_same_inputs_give_the_same_texture_step(texture_run, micro, micro_params):
+  _, run, states, metrics = texture_run
+  again = run(states[0], make_batch(micro, micro_params))
+  assert equal(again, (states[1], metrics[0]))
+  _, other = run(states[0], make_batch(micro, micro_params), seed=1)  # other latents
+  assert other["loss/diversity"] != metrics[0]["loss/diversity"]
+
+
+@in_texture_group
+@pytest.mark.parametrize("case", edge_batches())
+def test_a_texture_step_stays_finite(texture_run, micro, micro_params, case):
+  stage, run, states, _ = texture_run
+  state, metrics = run(states[1], make_batch(micro, micro_params, **edge_batches()[case]))
+  check_sound(state, metrics, stage)
+  if case == "no hole":
+    assert metrics["loss/hole_l1"] == metrics["critic/penalty"] == 0
+
+
+def test_a_fresh_state_has_an_average_and_both_optimisers(micro, micro_params):
+  stage = make_stage("layout", micro, micro_params)
+  init = lambda key: steps.init_state(stage, micro, key, 64)  # noqa: E731
+  fresh = jax.eval_shape(init, jax.random.key(0))
+  shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)  # noqa: E731
+  assert shapes(fresh) == shapes(make_state(stage, micro_params))
+
+
+def test_make_batch_converts():
+  raw = micro_model.random_batch()
+  batch = steps.make_batch(**{name: jnp.asarray(value) for name, value in raw.items()})
+  np.testing.assert_array_equal(images.to_uint8(batch.photo), raw["photo"])
+  assert batch.labels.dtype == jnp.int32 and batch.mask.dtype == jnp.bool_
+
+
+# float32 and bfloat16.
+
+
+def cosine(a, b) -> float:
+  a, b = (np.concatenate([np.ravel(x) for x in jax.tree.leaves(t)]).astype(float) for t in (a, b))
+  return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def gradients(dtype, micro, params, name, losses):
+  """Gradients of the generator's loss and of the critic's, as one plain step of each shows them."""
+  networks = micro_model.networks(dtype)
+  stage = make_stage(name, networks, params, dict.fromkeys(TERMS[name], 0.0) | losses)
+  stage = stage.replace(optimiser=optax.sgd(1.0), critic_optimiser=optax.sgd(1.0))
+  state = make_state(stage, params)
+  state, _ = micro_model.jit(steps.train_step)(
+    stage, state, make_batch(micro, params), jax.random.key(0)
+  )
+  difference = lambda new, old: jax.tree.map(lambda a, b: a - b, new, old)  # noqa: E731
+  return (
+    difference(state.params, params[name]),
+    difference(state.critic_params, params[f"{name}_critic"]),
+  )
+
+
+@pytest.mark.parametrize(
+  ("name", "losses"),
+  [
+    ("layout", {"cross_entropy_hole": 1.0, "cross_entropy_known": 0.25, "dice": 1.0}),
+    ("texture", {"hole_l1": 5.0, "known_l1": 1.0}),
+  ],
+)
+def test_bfloat16_gradients_point_the_same_way(micro, micro_params, name, losses):
+  single, half = (
+    gradients(dtype, micro, micro_params, name, losses) for dtype in ("float32", "bfloat16")
+  )
+  assert cosine(single[0], half[0]) > 0.99
+  assert cosine(single[1], half[1]) > 0.99
+
+
+# Filling.
+
+
+@pytest.fixture(scope="session")
+def fill(micro, micro_params):
+  """(photo float32, mask, z, use_features) -> layout, whole: both networks, compiled once."""
+
+  @micro_model.jit
+  def run(params, photo, mask, z, use_features):
+    layout, features = steps.predict_layout(micro.layout, params["layout"], photo, mask)
+    whole = steps.fill(
+      micro.texture, params["texture"], photo, mask, layout, features, z, use_features
+    )
+    return layout, whole
+
+  return lambda *x: jax.tree.map(np.asarray, run(micro_params, *x))
+
+
+def question(seed=0):
+  raw = micro_model.random_batch(seed=seed)
+  z = np.random.default_rng(seed).standard_normal((2, LATENT)).astype(np.float32)
+  return np.asarray(images.to_float(jnp.asarray(raw["photo"]))), raw["mask"], z, np.ones(2, bool)
+
+
+def test_known_pixels_of_a_fill_are_the_photo_s(fill):
+  photo, mask, z, use = question()
+  layout, whole = fill(photo, mask, z, use)
+  known = np.broadcast_to(~mask, photo.shape)
+  np.testing.assert_array_equal(whole[known].view(np.uint32), photo[known].view(np.uint32))
+  assert np.abs(whole - photo)[~known].min() < np.abs(whole - photo)[~known].max() != 0
+  np.testing.assert_allclose(layout.sum(-1), 1, rtol=1e-5)
+
+
+def test_no_bit_of_a_fill_depends_on_what_is_under_the_mask(fill):
+  photo, mask, z, use = question()
+  want = fill(photo, mask, z, use)
+  for spoilt in (np.nan, 1e6, 0.3):
+    got = fill(np.where(mask, np.float32(spoilt), photo), mask, z, use)
+    assert equal(got, want), spoilt
+
+
+def test_a_fill_does_not_depend_on_the_other_photos(fill):
+  first, other = question(0), question(1)
+  other[1][1] = ~other[1][1]  # another mask, too
+  want = fill(*first)
+  mixed = [np.stack([a[0], b[1]]) for a, b in zip(first, other, strict=True)]
+  for got, alone in zip(fill(*mixed), want, strict=True):
+    np.testing.assert_allclose(got[0], alone[0], rtol=1e-6, atol=1e-6)
+    assert not np.allclose(got[1], alone[1], atol=1e-3)
+
+
+def test_a_photo_of_which_nothing_is_known_is_filled(fill):
+  photo, mask, z, use = question()
+  layout, whole = fill(np.full_like(photo, np.nan), np.ones_like(mask), z, use)
+  assert np.isfinite(layout).all() and np.isfinite(whole).all()
+  np.testing.assert_array_equal(layout[0], layout[1])
+  assert np.abs(whole[0] - whole[1]).max() > 1e-3  # another z is another answer
+
+
+def test_nothing_to_fill_gives_the_photo_back(fill):
+  photo, mask, z, use = question()
+  np.testing.assert_array_equal(fill(photo, np.zeros_like(mask), z, use)[1], photo)
