@@ -59,7 +59,9 @@ def train_step(
   inputs = objective.inputs(batch, inputs_rng)
   outputs, pullback = jax.vjp(lambda p: objective.generate(stage.net, p, inputs), state.params)
 
-  state, metrics = _update_critic(stage, state, outputs, inputs, critic_rng)
+  metrics = {}
+  if objective.active & {"adversarial", "feature_matching"}:  # else nobody asks the critic
+    state, metrics = _update_critic(stage, state, outputs, inputs, critic_rng)
 
   def update(state):
     return _update_generator(stage, state, outputs, pullback, inputs, terms_rng)

@@ -16,7 +16,7 @@ from facefill_jax.models.layers import MaskedGroupNorm, Upsample, depth_to_space
 from facefill_jax.types import Features, Layout, Mask, Photo
 
 LATENT = 64  # width of z
-HEAD = 8  # channels after the last shuffle, before the 3x3 convolution at full resolution
+HEAD = 16  # channels after the last shuffle, before the 3x3 convolution at full resolution
 
 
 class ClassStyle(nn.Module):
@@ -165,7 +165,9 @@ class TextureNet(nn.Module):
       x = attend(x, skip, scale)
     x = modulated(x, 2, "norm_head")
     x = nn.Conv(4 * HEAD, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head")(x)
-    x = jnp.concatenate([nn.silu(depth_to_space(x, 2)), seen[..., :4].astype(self.dtype)], axis=-1)
+    # No skip of the photo to this last convolution: its weights would have to travel from 0 to 1
+    # to copy known pixels, and until then its neighbours' colours fringe the hole.
+    x = nn.silu(depth_to_space(x, 2))
     x = nn.Conv(3, (3, 3), padding=1, dtype=self.dtype, name="output")(x)
     return jnp.tanh(x.astype(jnp.float32))
 
