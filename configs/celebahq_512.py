@@ -75,6 +75,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.layout.penalty = 10.0  # Gulrajani et al. 2017
   c.layout.drift = 1e-3  # Karras et al. 2018 (progressive GAN)
   c.layout.generator_every = 1  # critic steps per generator step
+  c.layout.adversary_starts_at_images = 0  # 0: at once
   c.layout.ema_half_life_images = 10_000.0  # Karras et al. 2021 (StyleGAN3) use 10k
 
   c.texture = ConfigDict()
@@ -104,6 +105,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.texture.penalty = 10.0
   c.texture.drift = 1e-3
   c.texture.generator_every = 1
+  c.texture.adversary_starts_at_images = 0
   c.texture.ema_half_life_images = 10_000.0
 
   c.eval = ConfigDict()

@@ -72,6 +72,7 @@ def get_config(variant: str = "") -> ConfigDict:
   c.layout.penalty = 10.0  # Gulrajani et al. 2017
   c.layout.drift = 1e-3  # Karras et al. 2018 (progressive GAN)
   c.layout.generator_every = 1  # critic steps per generator step
+  c.layout.adversary_starts_at_images = 0  # 0: at once
   c.layout.ema_half_life_images = 1_000.0  # a short run
 
   c.texture = ConfigDict()
@@ -101,6 +102,7 @@ def get_config(variant: str = "") -> ConfigDict:
   c.texture.penalty = 10.0
   c.texture.drift = 1e-3
   c.texture.generator_every = 1
+  c.texture.adversary_starts_at_images = 0
   c.texture.ema_half_life_images = 1_000.0
 
   c.eval = ConfigDict()

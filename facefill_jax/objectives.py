@@ -18,6 +18,9 @@ from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import LATENT
 from facefill_jax.types import Batch
 
+ADVERSARIAL = frozenset({"adversarial", "feature_matching"})
+"""The terms that ask the critic: without them it is not trained."""
+
 
 @flax.struct.dataclass
 class Comparison:

@@ -71,6 +71,7 @@ class Run:
 
   Attributes:
     total: steps in all; texture_start: the step at which the texture stage begins.
+    compiles_at: steps at which a new program is compiled.
     trained: names of the stages that advance.
     shapes: of all states, without allocation.
     stages: name -> Stage, without judges, which come with the states.
@@ -99,6 +100,12 @@ class Run:
     if config.texture.perceptual == "squeezenet" and self.squeezenet is None:
       raise ValueError("texture.perceptual is 'squeezenet': give its weights as squeezenet_file")
     self.stages = {name: make_stage(name, config, self.networks) for name in self.trained}
+    begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
+    self._begins = begins
+    self.compiles_at = set(begins.values()) | {
+      begins[name] + -(-stage.adversary_starts_at_images // config.batch_size)
+      for name, stage in self.stages.items()
+    }
     self._open_data()
     self.rng = jax.random.key(config.seed)
     self.versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
@@ -152,6 +159,10 @@ class Run:
     self.fixed = pipeline.fixed_batch(
       held_out, shown, resolution=c.resolution, count=c.eval.count, seed=c.seed
     )
+
+  def stage_at(self, name: str, step: int) -> stages.Stage:
+    """A stage as it trains at a step of the run; see `Stage.at`."""
+    return self.stages[name].at((step - self._begins[name]) * self.config.batch_size)
 
   def batches(self, start: int) -> pipeline.Batches:
     """The stream of training batches from batch number `start` on."""

@@ -195,6 +195,7 @@ class Stage:
     penalty: weight of the gradient penalty; drift: of the squared real score.
     generator_every: critic steps per generator step.
     ema_half_life_images: half-life of the weights' average, ramped up from the start.
+    adversary_starts_at_images: photos of this stage before the critic trains and is asked.
   """
 
   judges: Judges
@@ -209,6 +210,17 @@ class Stage:
   drift: float = flax.struct.field(pytree_node=False)
   generator_every: int = flax.struct.field(pytree_node=False)
   ema_half_life_images: float = flax.struct.field(pytree_node=False)
+  adversary_starts_at_images: int = flax.struct.field(pytree_node=False)
+
+  def at(self, images: int) -> "Stage":
+    """This stage as it trains once it has seen `images` photos: at first without its adversary."""
+    if images >= self.adversary_starts_at_images:
+      return self
+    weights = tuple((k, 0.0 if k in objectives.ADVERSARIAL else v) for k, v in self.weights)
+    active = self.objective.active - objectives.ADVERSARIAL
+    return self.replace(
+      weights=weights, objective=dataclasses.replace(self.objective, active=active)
+    )
 
 
 def make_stage(
@@ -223,6 +235,7 @@ def make_stage(
   drift: float = 1e-3,
   generator_every: int = 1,
   ema_half_life_images: float = 10_000.0,
+  adversary_starts_at_images: int = 0,
   **objective_options,
 ) -> Stage:
   """A stage, "layout" or "texture", checked.
@@ -250,6 +263,7 @@ def make_stage(
     drift=float(drift),
     generator_every=int(generator_every),
     ema_half_life_images=float(ema_half_life_images),
+    adversary_starts_at_images=int(adversary_starts_at_images),
   )
 
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 from facefill_jax import images, losses
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import TextureNet
+from facefill_jax.objectives import ADVERSARIAL
 from facefill_jax.stages import Networks, Stage, init_params
 from facefill_jax.types import Batch, Features, Layout, Mask, Photo, TrainState
 
@@ -60,7 +61,7 @@ def train_step(
   outputs, pullback = jax.vjp(lambda p: objective.generate(stage.net, p, inputs), state.params)
 
   metrics = {}
-  if objective.active & {"adversarial", "feature_matching"}:  # else nobody asks the critic
+  if objective.active & ADVERSARIAL:  # else nobody asks the critic
     state, metrics = _update_critic(stage, state, outputs, inputs, critic_rng)
 
   def update(state):

@@ -69,7 +69,7 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
       break
     batch = run.make_batch(**sharding.put_batch(next(stream), run.mesh))
     states, metrics = advance(run, states, batch, step)
-    if step in (start, run.texture_start):
+    if step == start or step in run.compiles_at:
       jax.block_until_ready(metrics)
       progress.begin(step + 1)  # compiling is over: it must not spoil the estimate
     elif (step + 1) % c.log_every_steps == 0:
@@ -85,12 +85,12 @@ def advance(run: Run, states, batch, step: int):
     if since >= 0 and since % run.config.judge_every_steps == 0:
       states[JUDGE] = jax.tree.map(lambda x: x.copy(), states[LAYOUT].ema)
     states[LAYOUT], metrics[LAYOUT] = run.step_fns[LAYOUT](
-      run.stages[LAYOUT], states[LAYOUT], batch, jax.random.fold_in(run.rng, 10)
+      run.stage_at(LAYOUT, step), states[LAYOUT], batch, jax.random.fold_in(run.rng, 10)
     )
   if TEXTURE in run.trained and since >= 0:
     batch = run.attach(run.layout_params(states), batch)
     judges = stages.Judges(layout=states[JUDGE], perceptual=run.squeezenet)
-    stage = run.stages[TEXTURE].replace(judges=judges)
+    stage = run.stage_at(TEXTURE, step).replace(judges=judges)
     states[TEXTURE], metrics[TEXTURE] = run.step_fns[TEXTURE](
       stage, states[TEXTURE], batch, jax.random.fold_in(run.rng, 11)
     )
@@ -109,7 +109,8 @@ def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   named = {name: scores[f"eval/{name}"] for name in _SHOWN_SCORES if f"eval/{name}" in scores}
   line = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
   print(f"step {step}  held-out faces: {line}", file=sys.stderr, flush=True)
-  first = rows[0]
+  count = len(rows[0]["photo"])  # faces from all over the fixed ones
+  first = {k: v[:: len(run.fixed["photo"]) // count][:count] for k, v in run.fixed.items()}
   found = {name: np.asarray(value) for name, value in fill(first["photo"], first["mask"]).items()}
   grid = hooks.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
   hooks.save_picture(os.path.join(run.workdir, "samples", f"{step:07d}.png"), grid)

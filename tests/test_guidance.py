@@ -29,9 +29,7 @@ def model(tmp_path_factory):
 @pytest.mark.slow
 def test_the_given_layout_is_painted_and_not_the_predicted_one(model):
   config, params = model
-  _, held_out = opening.open_data(
-    kind="drawn", held_out=64, resolution=64, smallest_zoom=1.0, seed=0
-  )
+  _, held_out = opening.open_data(kind="drawn", held_out=64, resolution=64, seed=0)
   mix = masks.MaskMix({"free_form": 1.0}, ratio=(0.3, 0.6))
   faces = pipeline.fixed_batch(held_out, mix, resolution=64, count=64, seed=1)
   networks = stages.networks_of_model(config)

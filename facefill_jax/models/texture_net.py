@@ -158,13 +158,19 @@ class TextureNet(nn.Module):
       y = nn.Conv(self.widths[-1], (3, 3), padding=1, dtype=self.dtype, name=f"middle_{i}_1")(y)
       x = x + y
     x = attend(x, source, 16)
+    # Each block has a linear way past its norm: what a norm takes away, the photo's own brightness
+    # and colour, would have to be guessed again at every scale.
     for width, skip, scale in zip(self.decoder, (eighth, quarter, half), (8, 4, 2), strict=True):
       x = jnp.concatenate([Upsample(width, self.dtype, name=f"up_{scale}")(x), skip], axis=-1)
-      x = modulated(x, scale, f"norm_{scale}")
-      x = nn.Conv(width, (3, 3), padding=1, dtype=self.dtype, name=f"conv_{scale}")(x)
+      y = modulated(x, scale, f"norm_{scale}")
+      y = nn.Conv(width, (3, 3), padding=1, dtype=self.dtype, name=f"conv_{scale}")(y)
+      x = y + nn.Conv(width, (1, 1), use_bias=False, dtype=self.dtype, name=f"past_{scale}")(x)
       x = attend(x, skip, scale)
-    x = modulated(x, 2, "norm_head")
-    x = nn.Conv(4 * HEAD, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head")(x)
+    y = modulated(x, 2, "norm_head")
+    y = nn.Conv(4 * HEAD, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head")(y)
+    x = y + nn.Conv(
+      4 * HEAD, (1, 1), use_bias=False, kernel_init=icnr(2), dtype=self.dtype, name="past_head"
+    )(x)
     # No skip of the photo to this last convolution: its weights would have to travel from 0 to 1
     # to copy known pixels, and until then its neighbours' colours fringe the hole.
     x = nn.silu(depth_to_space(x, 2))
