@@ -80,12 +80,12 @@ def get_config(variant: str = "") -> ConfigDict:
     # Ours. The known part only teaches to copy: it weighs less than the hole.
     {
       "known_l1": 2.0, "hole_l1": 10.0, "perceptual": 2.0, "style": 0.0, "adversarial": 0.2,
-      "layout_consistency": 0.5, "feature_matching": 0.0, "diversity": 0.0,
+      "layout_consistency": 2.0, "feature_matching": 0.0, "diversity": 0.0,
     }
   )  # fmt: skip
   c.texture.perceptual = "layout"  # or squeezenet
   c.texture.true_layout_share = 0.5
-  c.texture.swapped_layout_share = 0.1
+  c.texture.swapped_layout_share = 0.25
   c.texture.drop_features_share = 0.3
   c.texture.optimiser = ConfigDict(
     {
