@@ -81,7 +81,7 @@ def get_config(variant: str = "") -> ConfigDict:
     # even known pixels stayed soft. At .4 the adversary cost 1.2 dB of hole PSNR in 1,000 steps.
     {
       "known_l1": 10.0, "hole_l1": 10.0, "perceptual": 2.0, "style": 0.0, "adversarial": 0.15,
-      "layout_consistency": 8.0, "feature_matching": 0.0, "diversity": 0.0,
+      "layout_consistency": 12.0, "feature_matching": 0.0, "diversity": 0.0,
     }
   )  # fmt: skip
   c.texture.perceptual = "layout"  # or squeezenet

@@ -105,6 +105,7 @@ class TextureInputs:
   z: Array  # float32 b l
   other_z: Array  # float32 b l, for the diversity term
   paired: Array  # bool b: the layout belongs to this photo
+  agrees: Array  # bool b h w 1: the layout asks for what the photo shows there, as far as is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,6 +159,7 @@ class TextureObjective:
       z=jax.random.normal(z_rng, (b, LATENT)),
       other_z=jax.random.normal(other_rng, (b, LATENT)),
       paired=~swapped,
+      agrees=~labelled | (layout.argmax(-1) == batch.labels)[..., None],
     )
 
   def generate(self, net, params, inputs: TextureInputs) -> dict[str, Array]:
@@ -186,7 +188,9 @@ class TextureObjective:
     filled, photo, mask = outputs["filled"], inputs.photo, inputs.mask
     pair = self.comparison(outputs, inputs)
     paired = inputs.paired
-    fair = jnp.logical_and(mask, paired[:, None, None, None])
+    # Where the layout asks for something else than the photo shows, the photo is not the answer:
+    # holding it against the network would teach it to ignore layouts.
+    fair = mask & inputs.agrees & paired[:, None, None, None]
     scores, levels = critic(pair.fake, pair.condition)
     terms = {
       "known_l1": losses.l1(filled, photo, ~mask),

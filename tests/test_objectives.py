@@ -154,6 +154,16 @@ def test_swapped_layouts_are_another_face_s_and_in_the_hole_only():
   assert not inputs.paired.any()  # there is no truth for them
 
 
+def test_the_photo_answers_only_for_layouts_that_agree_with_its_labels():
+  batch = make_batch()
+  inputs = texture(true_layout_share=0.0, swapped_layout_share=0.0).inputs(batch, jax.random.key(0))
+  want = (batch.labels == VOID) | (batch.layout.argmax(-1) == batch.labels)
+  np.testing.assert_array_equal(inputs.agrees[..., 0], want)
+  assert want[1].all() and not want[0].all()  # without labels nothing contradicts
+  inputs = texture(true_layout_share=1.0, swapped_layout_share=0.0).inputs(batch, jax.random.key(0))
+  assert inputs.agrees.all()
+
+
 def test_shares_over_many_photos():
   b = 6000
   batch = Batch(
@@ -261,7 +271,9 @@ def test_texture_terms_by_hand():
   terms = terms_of(filled, inputs)
   error, hole = np.abs(filled - photo).mean(-1), mask[..., 0]
   np.testing.assert_allclose(terms["known_l1"], error[~hole].mean(), rtol=1e-5)  # on `filled`
-  np.testing.assert_allclose(terms["hole_l1"], error[hole].mean(), rtol=1e-5)
+  fair = hole & np.asarray(inputs.agrees)[..., 0]
+  assert 0 < fair.sum() < hole.sum()
+  np.testing.assert_allclose(terms["hole_l1"], error[fair].mean(), rtol=1e-5)
   whole = np.where(mask, filled, photo)
   condition = np.concatenate([mask, inputs.layout], -1)
   np.testing.assert_allclose(terms["adversarial"], -critic(whole, condition)[0].mean(), rtol=1e-4)
