@@ -6,7 +6,7 @@ Reproduces nothing: a starting point. The photos should be framed alike (aligned
         --config.data.path=PHOTOS --config.data.labels=LABELS
 
 Without labels, give --config.stages=texture --config.init_from=WORKDIR of a run that had some.
-Cost: about 1.5 hours for 60,000 images on 2 CPU cores; minutes on a GPU.
+Cost: an hour or more on 2 CPU cores. Estimated from shorter runs (25 to 45 photos/s a stage).
 Variants: `:smoke` (drawn faces, size `tiny`, seconds), `:small` (this), `:base`, `:paper`.
 "Ours" marks our own choices; see README.md, "The paper and our deviations".
 """
@@ -21,7 +21,7 @@ def get_config(variant: str = "small") -> ConfigDict:
   c.dtype = "float32"  # of computation; parameters are float32. bfloat16 on TPUs and GPUs
   c.resolution = 64  # side in pixels; a multiple of 32, from 64 up
   c.batch_size = 16  # over all devices
-  c.total_images = 60_000  # ours: validation still improves then
+  c.total_images = 60_000  # ours, not yet run in full
   c.stages = "both"  # layout, texture (on a frozen layout, see init_from), or both
   c.texture_starts_at_images = 10_000  # ours: before that, layouts say nothing yet
   c.judge_every_steps = 200  # how often the layout network that judges is refreshed
@@ -80,7 +80,7 @@ def get_config(variant: str = "small") -> ConfigDict:
   c.texture = ConfigDict()
   c.texture.losses = ConfigDict(
     # Ours. The known part teaches to draw: at 2, its gradient drowned (norm .9 of 6.6 in all) and
-    # even known pixels stayed soft. At .4 the adversary cost 1.2 dB of hole PSNR in 1,000 steps.
+    # even known pixels stayed soft. At .2, then .4, the adversary cost 1.2 dB in the hole.
     {
       "known_l1": 10.0, "hole_l1": 10.0, "perceptual": 2.0, "style": 0.0, "adversarial": 0.15,
       "layout_consistency": 2.0, "feature_matching": 0.0, "diversity": 0.0,

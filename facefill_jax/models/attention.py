@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from facefill_jax import images
 from facefill_jax.models.layers import depth_to_space, space_to_depth
 
 _NEVER = -1e30  # exp(_NEVER - anything the network says) is exactly 0 in float32
@@ -71,10 +72,10 @@ class ContextualAttention(nn.Module):
     asks, source, known, layout = (_pad_to_multiple(y, p) for y in (x, source, known, layout))
     hp, wp = known.shape[1:3]
     hc, wc = hp // p, wp // p
-    cell_known = _cell_means(known, p)  # b hc wc 1
+    cell_known = images.area_shrink(known, p)  # b hc wc 1
     weight = jnp.where(cell_known > 0, 1.0 / jnp.maximum(cell_known, 1e-6), 0.0)
-    key_cells = _cell_means(known * jnp.concatenate([source, layout], -1), p) * weight
-    query_cells = _cell_means(jnp.concatenate([asks.astype(jnp.float32), layout], -1), p)
+    key_cells = images.area_shrink(known * jnp.concatenate([source, layout], -1), p) * weight
+    query_cells = images.area_shrink(jnp.concatenate([asks.astype(jnp.float32), layout], -1), p)
 
     def project(cells, name, split):  # features normalised, then joined with the layout again
       features = nn.LayerNorm(dtype=self.dtype, name=f"{name}_norm")(cells[..., :split])
@@ -101,8 +102,3 @@ class ContextualAttention(nn.Module):
     read = read + (nothing * null_value).astype(self.dtype)
     read = depth_to_space(read.reshape(b, hc, wc, p * p * heads * d), p)[:, :h, :w]
     return x + nn.Dense(c, dtype=self.dtype, name="out")(read)
-
-
-def _cell_means(x: Float[Array, "b h w c"], p: int) -> Float[Array, "b hc wc c"]:
-  b, h, w, c = x.shape
-  return x.reshape(b, h // p, p, w // p, p, c).mean((2, 4))
