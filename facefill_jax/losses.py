@@ -74,6 +74,21 @@ def cross_entropy(
   return (weight * ce).sum() / jnp.maximum(weight.sum(), 1e-6)
 
 
+def soft_cross_entropy(
+  logits: Float[Array, "b h w k"], target: Float[Array, "b h w k"], where: Bool[Array, "b h w"]
+) -> Float[Array, ""]:
+  """Mean over the pixels in `where` of -sum p log q, void left out; 0 if there are none.
+
+  `cross_entropy` for a target that may be unsure: a probability of .6 is asked for as .6.
+
+  Raises:
+    ValueError: shapes differ.
+  """
+  check_same_shape(logits=logits, target=target)
+  logq = jax.nn.log_softmax(logits.astype(jnp.float32), axis=-1)
+  return masked_mean(-(target.at[..., VOID].set(0.0) * logq).sum(-1), where)
+
+
 def soft_dice(
   probabilities: Float[Array, "b h w k"], labels: Int[Array, "b h w"]
 ) -> Float[Array, ""]:

@@ -105,7 +105,6 @@ class TextureInputs:
   z: Array  # float32 b l
   other_z: Array  # float32 b l, for the diversity term
   paired: Array  # bool b: the layout belongs to this photo
-  agrees: Array  # bool b h w 1: the layout asks for what the photo shows there, as far as is known
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,8 +117,9 @@ class TextureObjective:
     perceptual: "layout" (features of the trained layout network) or "squeezenet".
     true_layout_share: of the labelled samples, how many see their true layout; predicted layouts
       alone teach the network to ignore layouts.
-    swapped_layout_share: samples that see another face's layout in the hole; for them there is no
-      truth, only plausibility and the layout asked for.
+    swapped_layout_share: samples that see another face's layout in the hole, as sure of itself as
+      a person's edit (one-hot); for them there is no truth, only plausibility and the layout asked
+      for.
     drop_features_share: samples from which F_enc is withheld: it is a way around the layout.
   """
 
@@ -147,7 +147,8 @@ class TextureObjective:
     truth = jax.nn.one_hot(batch.labels, NUM_CLASSES, dtype=jnp.float32)
     layout = jnp.where(use_true & labelled, truth, batch.layout)
     swap = jax.random.bernoulli(swap_rng, self.swapped_layout_share, (b, 1, 1, 1))
-    layout = jnp.where(swap & batch.mask, jnp.roll(layout, 1, axis=0), layout)
+    other = jax.nn.one_hot(jnp.roll(layout, 1, axis=0).argmax(-1), NUM_CLASSES)
+    layout = jnp.where(swap & batch.mask, other, layout)
     drop = jax.random.bernoulli(drop_rng, self.drop_features_share, (b,))
     swapped = swap[:, 0, 0, 0]
     return TextureInputs(
@@ -159,7 +160,6 @@ class TextureObjective:
       z=jax.random.normal(z_rng, (b, LATENT)),
       other_z=jax.random.normal(other_rng, (b, LATENT)),
       paired=~swapped,
-      agrees=~labelled | (layout.argmax(-1) == batch.labels)[..., None],
     )
 
   def generate(self, net, params, inputs: TextureInputs) -> dict[str, Array]:
@@ -188,9 +188,7 @@ class TextureObjective:
     filled, photo, mask = outputs["filled"], inputs.photo, inputs.mask
     pair = self.comparison(outputs, inputs)
     paired = inputs.paired
-    # Where the layout asks for something else than the photo shows, the photo is not the answer:
-    # holding it against the network would teach it to ignore layouts.
-    fair = mask & inputs.agrees & paired[:, None, None, None]
+    fair = mask & paired[:, None, None, None]
     scores, levels = critic(pair.fake, pair.condition)
     terms = {
       "known_l1": losses.l1(filled, photo, ~mask),
@@ -216,8 +214,8 @@ class TextureObjective:
     fake = real = None
     if "layout_consistency" in self.active or self.perceptual == "layout":
       logits, fake = self._read(judges.layout, whole)
-      asked = jnp.argmax(inputs.layout, axis=-1)
-      terms["layout_consistency"] = losses.cross_entropy(logits, asked, inputs.mask[..., 0])
+      hole = inputs.mask[..., 0]
+      terms["layout_consistency"] = losses.soft_cross_entropy(logits, inputs.layout, hole)
     if compares and self.perceptual == "layout":
       _, real = self._read(judges.layout, inputs.photo)
     elif compares:

@@ -77,6 +77,23 @@ def test_cross_entropy():
   assert cross_entropy(sure, labels, where) == 0
 
 
+def test_soft_cross_entropy():
+  labels, logits = labels_and_logits()
+  where = some(2, 8, 8)
+  target = RNG.dirichlet(np.ones(NUM_CLASSES), (2, 8, 8)).astype(np.float32)
+  logp = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  want = -(target * logp)[..., :VOID].sum(-1)[where].mean()
+  soft_cross_entropy = jax.jit(losses.soft_cross_entropy)
+  np.testing.assert_allclose(soft_cross_entropy(logits, target, where), want, rtol=1e-5)
+  sure = np.eye(NUM_CLASSES, dtype=np.float32)[labels]  # of a sure target: the cross-entropy
+  counted = where & (labels != VOID)
+  np.testing.assert_allclose(
+    soft_cross_entropy(logits, sure, counted), losses.cross_entropy(logits, labels, counted),
+    rtol=1e-5,
+  )  # fmt: skip
+  assert soft_cross_entropy(logits, target, np.zeros_like(where)) == 0
+
+
 def test_void_pixels_give_no_gradient():
   labels, logits = labels_and_logits()
 

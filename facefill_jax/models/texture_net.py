@@ -168,14 +168,14 @@ class TextureNet(nn.Module):
       x = attend(x, skip, scale)
     y = modulated(x, 2, "norm_head")
     y = nn.Conv(4 * HEAD, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head")(y)
-    x = y + nn.Conv(
-      4 * HEAD, (1, 1), use_bias=False, kernel_init=icnr(2), dtype=self.dtype, name="past_head"
-    )(x)
     # No skip of the photo to this last convolution: its weights would have to travel from 0 to 1
     # to copy known pixels, and until then its neighbours' colours fringe the hole.
-    x = nn.silu(depth_to_space(x, 2))
-    x = nn.Conv(3, (3, 3), padding=1, dtype=self.dtype, name="output")(x)
-    return jnp.tanh(x.astype(jnp.float32))
+    y = nn.silu(depth_to_space(y, 2))
+    y = nn.Conv(3, (3, 3), padding=1, dtype=self.dtype, name="output")(y)
+    # A straight way from features to pixels, as StyleGAN2's (Karras et al. 2020, arXiv 1912.04958).
+    # After 300 steps on faces, known pixels have .23 of their Laplacian energy with it, .18 without.
+    rgb = nn.Conv(12, (1, 1), kernel_init=nn.initializers.zeros, dtype=self.dtype, name="rgb")(x)
+    return jnp.tanh((y + depth_to_space(rgb, 2)).astype(jnp.float32))
 
   def _join(self, x, features, use_features):
     """F_enc beside the encoder's features at 1/16; a learned vector where it is withheld."""
