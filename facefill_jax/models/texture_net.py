@@ -173,7 +173,7 @@ class TextureNet(nn.Module):
     y = nn.silu(depth_to_space(y, 2))
     y = nn.Conv(3, (3, 3), padding=1, dtype=self.dtype, name="output")(y)
     # A straight way from features to pixels, as StyleGAN2's (Karras et al. 2020, arXiv 1912.04958).
-    # After 300 steps on faces, known pixels have .23 of their Laplacian energy with it, .18 without.
+    # After 300 steps on faces, known pixels have .23 of their Laplacian energy with it, else .18.
     rgb = nn.Conv(12, (1, 1), kernel_init=nn.initializers.zeros, dtype=self.dtype, name="rgb")(x)
     return jnp.tanh((y + depth_to_space(rgb, 2)).astype(jnp.float32))
 
