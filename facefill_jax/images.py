@@ -1,5 +1,6 @@
 """Ranges and masks of pictures: the one place where uint8 becomes float and back."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, UInt8
 
@@ -52,3 +53,22 @@ def check_photo_and_mask(photo: Photo, mask: Bool[Array, "b h w 1"]) -> None:
   h, w = photo.shape[1:3]
   if h < 64 or w < 64 or h % 32 or w % 32:
     raise ValueError(f"height and width must be multiples of 32, from 64 up; got {h} x {w}")
+
+
+def blur(photo: Photo) -> Photo:
+  """Binomial 3 x 3 filter (1, 2, 1) / 4 along each side, edges repeated; float32."""
+  x = jnp.pad(photo, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge").astype(jnp.float32)
+  x = (x[:, :-2] + 2.0 * x[:, 1:-1] + x[:, 2:]) / 4.0
+  return (x[:, :, :-2] + 2.0 * x[:, :, 1:-1] + x[:, :, 2:]) / 4.0
+
+
+def jitter(rng: jax.Array, reach: int, *pictures: Array) -> tuple[Array, ...]:
+  """All pictures (b h w c) moved together by up to `reach` pixels each way, edges repeated."""
+  y, x = jax.random.randint(rng, (2,), 0, 2 * reach + 1)
+
+  def move(picture):
+    widths = ((0, 0), (reach, reach), (reach, reach), (0, 0))
+    padded = jnp.pad(picture, widths, mode="edge")
+    return jax.lax.dynamic_slice(padded, (0, y, x, 0), picture.shape)
+
+  return tuple(move(picture) for picture in pictures)

@@ -20,6 +20,7 @@ from facefill_jax.types import Batch
 
 ADVERSARIAL = frozenset({"adversarial", "feature_matching"})
 """The terms that ask the critic: without them it is not trained."""
+JITTER = 4  # pixels: all phases of the layout network's strides up to 8
 
 
 @flax.struct.dataclass
@@ -202,22 +203,28 @@ class TextureObjective:
     if "diversity" in self.active:
       other = images.composite(photo, outputs["other"], mask)
       terms["diversity"] = losses.mode_seeking(pair.fake, other, inputs.z, inputs.other_z, mask)
-    terms |= self._seen_by_judges(pair.fake, inputs, judges)
+    terms |= self._seen_by_judges(pair.fake, inputs, judges, rng)
     return {name: value for name, value in terms.items() if name in self.active}
 
-  def _seen_by_judges(self, whole, inputs, judges):
-    """perceptual, style and layout_consistency, from one look of each judge at the result."""
+  def _seen_by_judges(self, whole, inputs, judges, rng):
+    """perceptual, style and layout_consistency, from one look of each judge at the result.
+
+    The layout network looks from a little aside and through a blur: shown the pixels themselves,
+    it is soon fooled by grids in step with its strides, which it reads as eyes and hair.
+    """
     terms = {}
     compares = {"perceptual", "style"} & self.active
     if not compares and "layout_consistency" not in self.active:
       return terms
     fake = real = None
     if "layout_consistency" in self.active or self.perceptual == "layout":
-      logits, fake = self._read(judges.layout, whole)
-      hole = inputs.mask[..., 0]
-      terms["layout_consistency"] = losses.soft_cross_entropy(logits, inputs.layout, hole)
+      seen, truth, asked, hole = images.jitter(
+        rng, JITTER, whole, inputs.photo, inputs.layout, inputs.mask
+      )
+      logits, fake = self._read(judges.layout, seen)
+      terms["layout_consistency"] = losses.soft_cross_entropy(logits, asked, hole[..., 0])
     if compares and self.perceptual == "layout":
-      _, real = self._read(judges.layout, inputs.photo)
+      _, real = self._read(judges.layout, truth)
     elif compares:
       fake = perceptual.squeezenet_features(judges.perceptual, whole)
       real = perceptual.squeezenet_features(judges.perceptual, inputs.photo)
@@ -230,4 +237,4 @@ class TextureObjective:
   def _read(self, params, picture):
     """The parser's logits and features of a whole picture: nothing is hidden from it."""
     empty = jnp.zeros((*picture.shape[:3], 1), bool)
-    return self.parser.apply({"params": params}, picture, empty, taps=True)
+    return self.parser.apply({"params": params}, images.blur(picture), empty, taps=True)

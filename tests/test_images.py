@@ -89,3 +89,40 @@ def test_check_refuses_other_sizes(size):
 def test_check_refuses_other_shapes(photo, mask, dtype, named):
   with pytest.raises(ValueError, match=named):
     images.check_photo_and_mask(np.zeros(photo, np.float32), np.zeros(mask, dtype))
+
+
+def test_blur():
+  photo = RNG.uniform(-1, 1, (2, 8, 6, 3)).astype(np.float32)
+  padded = np.pad(photo, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+  want = np.zeros_like(photo)
+  for y, wy in enumerate((0.25, 0.5, 0.25)):
+    for x, wx in enumerate((0.25, 0.5, 0.25)):
+      want += wy * wx * padded[:, y : y + 8, x : x + 6]
+  np.testing.assert_allclose(jax.jit(images.blur)(photo), want, atol=1e-6)
+
+
+def test_blur_takes_the_finest_grid_away():
+  grid = np.tile(np.array([[1, -1], [-1, 1]], np.float32)[None, :, :, None], (1, 8, 8, 3))
+  np.testing.assert_allclose(images.blur(grid)[:, 1:-1, 1:-1], 0, atol=1e-6)
+
+
+def test_jitter_moves_all_pictures_together():
+  photo = RNG.uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
+  mask = RNG.random((2, 8, 8, 1)) < 0.5
+  jitter = jax.jit(images.jitter, static_argnums=1)
+  places = set()
+  for seed in range(40):
+    moved, hole = jitter(jax.random.key(seed), 1, photo, mask)
+    fits = [
+      (y, x)
+      for y in range(3)
+      for x in range(3)
+      if np.array_equal(moved, _window(photo, y, x)) and np.array_equal(hole, _window(mask, y, x))
+    ]
+    assert len(fits) == 1
+    places.add(fits[0])
+  assert len(places) == 9  # every way, by up to 1 pixel
+
+
+def _window(x, top, left):
+  return np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")[:, top : top + 8, left : left + 8]

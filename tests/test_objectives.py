@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from facefill_jax import losses, objectives, stages, steps
+from facefill_jax import images, losses, objectives, stages, steps
 from facefill_jax.labels import NUM_CLASSES, VOID
 from facefill_jax.objectives import LayoutObjective, TextureObjective
 from facefill_jax.types import Batch
@@ -239,10 +239,13 @@ def test_texture_critic_compares_whole_pictures():
   np.testing.assert_array_equal(pair.valid, inputs.paired)
 
 
+LOOK = jax.random.key(5)  # where the layout network looks from
+
+
 def terms_of(filled, inputs, other=None, **options):
   outputs = {"filled": filled, "other": filled if other is None else other}
   objective = texture(**options)
-  compute = jax.jit(lambda o, i, j: objective.terms(o, i, j, critic, None))
+  compute = jax.jit(lambda o, i, j: objective.terms(o, i, j, critic, LOOK))
   return jax.tree.map(np.asarray, compute(outputs, inputs, JUDGES))
 
 
@@ -270,10 +273,11 @@ def test_texture_terms_by_hand():
   want = losses.feature_distance(fake, real).mean()
   np.testing.assert_allclose(terms["feature_matching"], want, rtol=1e-5)
   empty = np.zeros_like(mask)
+  seen = images.jitter(LOOK, objectives.JITTER, whole, photo, inputs.layout, mask)
   (logits, fake), (_, real) = (
-    Parser().apply({"params": JUDGES.layout}, x, empty, True) for x in (whole, photo)
+    Parser().apply({"params": JUDGES.layout}, images.blur(x), empty, True) for x in seen[:2]
   )
-  want = losses.soft_cross_entropy(logits, inputs.layout, hole)  # reads what was asked for
+  want = losses.soft_cross_entropy(logits, seen[2], seen[3][..., 0])  # reads what was asked for
   np.testing.assert_allclose(terms["layout_consistency"], want, rtol=1e-5)
   want = losses.feature_distance(fake, real).mean()
   np.testing.assert_allclose(terms["perceptual"], want, rtol=1e-5)
