@@ -37,6 +37,29 @@ def area_shrink(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b hs w
   return x.mean(axis=(2, 4))
 
 
+def membrane(photo: Photo, mask: Mask) -> Photo:
+  """The photo, its hole filled smoothly from the known pixels around it; float32.
+
+  Push-pull (Gortler et al., "The Lumigraph", SIGGRAPH 1996): means of known pixels at
+  ever coarser scales, and back up, each scale showing through where the finer one knows nothing.
+  Known pixels stay bit for bit; what is under the mask is never read. All hole: 0.
+  """
+  return _push_pull(hide(photo, mask).astype(jnp.float32), 1.0 - mask.astype(jnp.float32))
+
+
+def _push_pull(weighted: Array, weight: Array) -> Array:
+  """`weighted`: colours times weight (b h w c); `weight`: (b h w 1), 0..1, how much is known."""
+  mean = weighted / jnp.maximum(weight, 1e-6)
+  h, w = mean.shape[1:3]
+  if h % 2 or w % 2:
+    total = jnp.maximum(weight.sum((1, 2), keepdims=True), 1e-6)
+    return jnp.where(weight > 0, mean, weighted.sum((1, 2), keepdims=True) / total)
+  shrunk = area_shrink(weight, 2)
+  gain = jnp.minimum(2.0 * shrunk, 1.0) / jnp.maximum(shrunk, 1e-6)  # two of four are enough
+  coarse = _push_pull(area_shrink(weighted, 2) * gain, shrunk * gain)
+  return weight * mean + (1.0 - weight) * jax.image.resize(coarse, mean.shape, "linear")
+
+
 def known_fraction(mask: Mask, factor: int) -> Float[Array, "b hs ws 1"]:
   """float32: the share of known pixels in each factor x factor cell; 1 = all known."""
   return area_shrink(jnp.logical_not(mask).astype(jnp.float32), factor)

@@ -91,6 +91,39 @@ def test_check_refuses_other_shapes(photo, mask, dtype, named):
     images.check_photo_and_mask(np.zeros(photo, np.float32), np.zeros(mask, dtype))
 
 
+def test_membrane_keeps_the_known_and_reads_nothing_else():
+  photo = RNG.uniform(-1, 1, (3, 32, 24, 3)).astype(np.float32)
+  mask = RNG.random((3, 32, 24, 1)) < np.array([0.1, 0.6, 0.97]).reshape(3, 1, 1, 1)
+  membrane = jax.jit(images.membrane)
+  smooth = np.asarray(membrane(photo, mask))
+  np.testing.assert_array_equal(np.where(mask, 0, smooth), np.where(mask, 0, photo))
+  np.testing.assert_array_equal(membrane(np.where(mask, np.nan, photo), mask), smooth)
+  known = np.where(mask, np.nan, photo)
+  low, high = np.nanmin(known, (1, 2), keepdims=True), np.nanmax(known, (1, 2), keepdims=True)
+  assert (smooth >= low - 1e-6).all() and (smooth <= high + 1e-6).all()  # means of what is known
+
+
+def test_membrane_by_hand():
+  membrane = jax.jit(images.membrane)
+  flat = np.full((1, 16, 16, 3), 0.25, np.float32)
+  box = np.zeros((1, 16, 16, 1), bool)
+  box[:, 3:12, 2:14] = True
+  np.testing.assert_allclose(membrane(flat, box), 0.25, rtol=1e-6)
+  np.testing.assert_array_equal(membrane(flat, np.ones_like(box)), 0)  # nothing to go by
+  one = np.zeros((1, 2, 2, 3), np.float32)
+  one[0, 0, 0] = 0.5
+  only = np.ones((1, 2, 2, 1), bool)
+  only[0, 0, 0] = False
+  np.testing.assert_allclose(membrane(one, only), 0.5, rtol=1e-6)
+  ramp = np.broadcast_to(np.linspace(-1, 1, 32, dtype=np.float32), (1, 32, 32))
+  ramp = np.repeat(ramp[..., None], 3, -1)
+  strip = np.zeros((1, 32, 32, 1), bool)
+  strip[:, :, 12:20] = True
+  across = np.asarray(membrane(ramp, strip))[0, 16, :, 0]
+  assert (np.diff(across) > -1e-6).all()  # from the colour on one side to that on the other
+  np.testing.assert_allclose(across, ramp[0, 16, :, 0], atol=0.15)
+
+
 def test_blur():
   photo = RNG.uniform(-1, 1, (2, 8, 6, 3)).astype(np.float32)
   padded = np.pad(photo, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
