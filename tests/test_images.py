@@ -139,6 +139,14 @@ def test_blur_takes_the_finest_grid_away():
   np.testing.assert_allclose(images.blur(grid)[:, 1:-1, 1:-1], 0, atol=1e-6)
 
 
+def test_sharpen():
+  grid = np.tile(np.array([[1, -1], [-1, 1]], np.float32)[None, :, :, None], (1, 8, 8, 3))
+  np.testing.assert_allclose(images.sharpen(grid, 4.0)[:, 1:-1, 1:-1], 5 * grid[:, 1:-1, 1:-1])
+  flat = np.full((1, 8, 8, 3), 0.5, np.float32)
+  np.testing.assert_allclose(images.sharpen(flat, 4.0), flat, rtol=1e-6)
+  np.testing.assert_array_equal(images.sharpen(grid, 0.0), grid)
+
+
 def test_jitter_moves_all_pictures_together():
   photo = RNG.uniform(-1, 1, (2, 8, 8, 3)).astype(np.float32)
   mask = RNG.random((2, 8, 8, 1)) < 0.5

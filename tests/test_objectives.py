@@ -239,6 +239,18 @@ def test_texture_critic_compares_whole_pictures():
   np.testing.assert_array_equal(pair.valid, inputs.paired)
 
 
+def test_texture_critic_compares_sharpened_pictures():
+  inputs = make_inputs()
+  fake = fake_for(inputs)
+  pair = texture(critic_sharpening=2.0).comparison({"filled": fake}, inputs)
+  real = images.sharpen(inputs.photo, 2.0)
+  whole = np.where(inputs.mask, fake, inputs.photo)
+  np.testing.assert_allclose(pair.real, real, rtol=1e-6)
+  # Pixels that the generator cannot change are the same in both, also those beside the hole.
+  want = np.where(inputs.mask, images.sharpen(whole, 2.0), real)
+  np.testing.assert_allclose(pair.fake, want, rtol=1e-6)
+
+
 LOOK = jax.random.key(5)  # where the layout network looks from
 
 
