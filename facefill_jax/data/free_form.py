@@ -35,11 +35,12 @@ class Brush:
 
   1. 0..small_boxes boxes with sides 0..size // 2 - 1, then 0..large_boxes boxes with sides
      0..size - 1; at most half of a box lies outside.
-  2. 0..strokes strokes of 4..17 straight pieces and one width of 12..47. Pieces turn to and fro: the
-     even ones by minus, the odd ones by plus an angle between 1/5 - a and 1/5 + b of a turn, a and b
-     drawn once a stroke from 0..1/15. Their lengths are normal with mean size * sqrt(2) / 8 and half
-     of that, rounded down, as deviation, cut to 0..twice the mean; corners are cut to the picture
-     and rounded down. A disk of radius width // 2 lies on every corner.
+  2. 0..strokes strokes of 4..17 straight pieces, each with one width of 12..47. Pieces turn to and
+     fro: the even ones by minus, the odd ones by plus an angle between 1/5 - a and 1/5 + b of a
+     turn, a and b drawn once a stroke from 0..1/15. Their lengths are normal with mean
+     size * sqrt(2) / 8 and half of that, rounded down, as deviation, cut to 0..twice the mean;
+     corners are cut to the picture and rounded down. On every corner lies a disk of radius
+     width // 2.
   3. The strokes together are flipped, each way by chance 1/2. (The flips of single strokes in the
      public code have no effect: their result is dropped.)
   4. Masks without a hole or without a known pixel are drawn again: hole_range = [0, 1], both ends

@@ -15,7 +15,8 @@ Runs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def union(size: int, *shapes: Runs) -> np.ndarray:
   """All pixels that some run covers: bool (size, size)."""
-  row, first, last = (np.concatenate([each.ravel() for each in parts]) for parts in zip(*shapes))
+  columns = zip(*shapes, strict=True)
+  row, first, last = (np.concatenate([each.ravel() for each in parts]) for parts in columns)
   first, last = np.maximum(first, 0), np.minimum(last, size - 1)
   real = (first <= last) & (row >= 0) & (row < size)
   row, cells = row[real] * (size + 1), size * (size + 1)  # one column more, for runs to end in
