@@ -95,6 +95,14 @@ def test_what_is_there_needs_overwrite(folder, capsys):
   assert manifest()["seed"] == 1 and manifest()["count"] == 2
 
 
+def test_a_stopped_build_of_more_masks_is_in_the_way(folder, capsys):
+  assert main([*BUILD, "--count", "3"]) == 0
+  (folder / "set" / "manifest.json").unlink()
+  capsys.readouterr()
+  failed(capsys, 2, [*BUILD, "--count", "2"], "00002.png: is beyond the 2 masks asked for")
+  assert "manifest.json" not in contents(folder / "set")
+
+
 def test_overwrite_removes_nothing_that_is_not_of_the_set(folder, capsys):
   assert main([*BUILD, "--count", "1"]) == 0
   Image.new("1", (8, 8), 1).save("mine.png")
@@ -107,7 +115,8 @@ def test_overwrite_removes_nothing_that_is_not_of_the_set(folder, capsys):
   (folder / "mine.png").rename(folder / "set" / "mine.png")
   capsys.readouterr()
   failed(capsys, 2, [*BUILD, "--count", "1", "--overwrite"], "mine.png: is not of this set")
-  assert (folder / "set" / "mine.png").exists()
+  assert {"mine.png", "00000.png", "manifest.json"} < set(contents(folder / "set"))
+  (folder / "set" / "mine.png").unlink()
   (folder / "set" / "manifest.json").write_text("{}")
   failed(capsys, 3, [*BUILD, "--count", "1", "--overwrite"], "is no manifest of masks")
 
@@ -133,7 +142,9 @@ def test_parts_leave_out_faces_without_them(folder, capsys):
   ]
   assert found["parameters"] == {"classes": ["nose"], "radius": 1}
   assert read("noses/00001.png").sum() == 32  # 4 x 4, and 4 on each side
-  failed(capsys, 3, [*argv, "--count", "3", "--overwrite"], "3 masks asked for, 2 of 3 have a hole")
+  again = [*argv, "--overwrite", "--count"]
+  failed(capsys, 3, [*again, "3"], "3 masks asked for, 2 of 3 have a hole")
+  failed(capsys, 3, [*again, "4"], "4 masks asked for, it has 3")
 
 
 def test_show_writes_a_sheet(capsys):
@@ -227,6 +238,9 @@ def test_a_full_disk_leaves_no_half_file(folder, monkeypatch, capsys):
   assert list((folder / "set").iterdir()) == []
 
 
-def test_masks_has_help(capsys):
+def test_help_names_every_protocol(capsys):
+  assert main(["masks", "-h"]) == 0
+  shown = capsys.readouterr().out
+  assert not [name for name in mask_patterns.NAMES if name not in shown]
   assert main(["masks", "build", "-h"]) == 0
   assert "--overwrite" in capsys.readouterr().out

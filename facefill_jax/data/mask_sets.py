@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from facefill_jax.data.masks import load_mask
 
 MANIFEST = "manifest.json"
 BINS = 10  # of the histogram
+_OURS = re.compile(r"\d{5,}\.png")
 _QUANTILES = (5, 25, 50, 75, 95)  # percent
 
 
@@ -54,6 +56,8 @@ def draw_masks(
   """
   if count is None and protocol.count is None:
     raise ValueError(f"mask protocol {protocol.name!r} has no end: say how many masks")
+  if None not in (count, protocol.count) and count > protocol.count:
+    raise ValueError(f"{protocol.name}: {count} masks asked for, it has {protocol.count}")
   index = found = 0
   while found != count and index != protocol.count:
     mask = protocol.draw(seed, index, size)
@@ -101,9 +105,9 @@ def build(
       "sha256": hashlib.sha256(bits).hexdigest(), "hole_ratio": ratio(mask),
     })  # fmt: skip
     progress(len(files))
-  strangers = sorted({path.name for path in directory.glob("*.png")} - {f["file"] for f in files})
-  if strangers:
-    raise ExistsError(f"{directory / strangers[0]}: is not of this set; give a folder of its own")
+  more = sorted({path.name for path in directory.glob("*.png")} - {f["file"] for f in files})
+  if more:
+    raise ExistsError(f"{directory / more[0]}: is beyond the {len(files)} masks asked for; remove it first")
   manifest = {
     "protocol": protocol.name, "parameters": protocol.parameters(size), "seed": seed, "size": size,
     "count": len(files), "white": "hole", "facefill_jax": __version__, "sha256": whole.hexdigest(),
@@ -115,20 +119,20 @@ def build(
 
 def _clear(directory: Path, overwrite: bool) -> None:
   """Makes room: removes a set that may be overwritten, its manifest first."""
-  path = directory / MANIFEST
-  if not path.exists():
-    return
-  if not overwrite:
-    raise ExistsError(f"{path}: exists; give --overwrite to replace the set")
-  try:
-    names = [entry["file"] for entry in json.loads(path.read_bytes())["files"]]
-  except (ValueError, TypeError, KeyError) as error:
-    raise ValueError(f"{path}: is no manifest of masks; remove it by hand") from error
-  path.unlink()
-  for name in names:
-    # Whatever a manifest says, nothing outside the directory and nothing but PNGs goes.
-    if Path(name).name == name and name.endswith(".png"):
-      (directory / name).unlink(missing_ok=True)
+  path, listed = directory / MANIFEST, []
+  if path.exists():
+    if not overwrite:
+      raise ExistsError(f"{path}: exists; give --overwrite to replace the set")
+    try:
+      listed = [str(entry["file"]) for entry in json.loads(path.read_bytes())["files"]]
+    except (ValueError, TypeError, KeyError) as error:
+      raise ValueError(f"{path}: is no manifest of masks; remove it by hand") from error
+  found = {file.name for file in directory.glob("*.png")}
+  if strangers := sorted(name for name in found - {*listed} if not _OURS.fullmatch(name)):
+    raise ExistsError(f"{directory / strangers[0]}: is not of this set; give a folder of its own")
+  path.unlink(missing_ok=True)
+  for name in found & {*listed}:  # whatever a manifest says, only PNGs of the directory go
+    (directory / name).unlink()
 
 
 def _write_mask(path: Path, mask: np.ndarray, overwrite: bool) -> None:
