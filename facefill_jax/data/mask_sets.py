@@ -107,7 +107,9 @@ def build(
     progress(len(files))
   more = sorted({path.name for path in directory.glob("*.png")} - {f["file"] for f in files})
   if more:
-    raise ExistsError(f"{directory / more[0]}: is beyond the {len(files)} masks asked for; remove it first")
+    raise ExistsError(
+      f"{directory / more[0]}: is beyond the {len(files)} masks asked for; remove it first"
+    )
   manifest = {
     "protocol": protocol.name, "parameters": protocol.parameters(size), "seed": seed, "size": size,
     "count": len(files), "white": "hole", "facefill_jax": __version__, "sha256": whole.hexdigest(),
