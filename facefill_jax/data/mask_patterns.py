@@ -15,6 +15,23 @@
     dots         single pixels at random, 30..70 % of all                              DPS
 
 The bits depend on nothing else: not on the platform, nor on the version of Python or NumPy.
+
+Hole ratios of masks drawn here (seed 0, indices from 0) and by the public generators (advimman/lama
+at 786f593, zsyzzsoft/co-mod-gan at c8b9ffe, fenglinglwb/MAT at d273d89; OpenCV 5.0.0, Pillow
+13.0.0): number of either, means, and the Kolmogorov-Smirnov distance of the two distributions,
+which chance alone brings to .019 in 5 % and to .023 in 1 % of the cases for 10,000 of either.
+
+                      number     mean here  there     distance
+    lama_thin    256  10,000     .2870      .2858     .0105
+    lama_medium  256  10,000     .2394      .2385     .0164
+    lama_thick   256  10,000     .2673      .2661     .0102
+    comodgan     256  10,000     .7294      .7308     .0086
+    mat_small    256  10,000     .2198      .2214     .0116
+    mat_large    256  10,000     .4054      .4082     .0140
+    mat_small    512  10,000     .2166      .2176     .0089
+    mat_large    512   4,000     .4002      .4004     .0198  (of theirs 10,000: 5 % at .025)
+
+LaMa's three at 512, RePaint's and DPS's have not been compared.
 """
 
 import dataclasses
