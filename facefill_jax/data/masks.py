@@ -9,6 +9,7 @@ import os
 import cv2
 import numpy as np
 
+from facefill_jax.data import mask_patterns
 from facefill_jax.data.sources import (
   DAMAGED,
   PHOTO_EXTENSIONS,
@@ -19,6 +20,7 @@ from facefill_jax.data.sources import (
 from facefill_jax.labels import CLASSES
 
 KINDS = ("free_form", "box", "half", "border", "part", "empty", "folder")
+PROTOCOLS = tuple(name for name in mask_patterns.NAMES if name not in KINDS)  # kinds, too
 
 _EYES = ("eye_g", "l_eye", "r_eye", "l_brow", "r_brow")
 _MOUTH = ("mouth", "u_lip", "l_lip")
@@ -94,7 +96,8 @@ class MaskMix:
         box: one rectangle; half: left, right, top or bottom;
         border: all but a window in the centre (outpainting);
         part: one face part that the labels have, dilated; a box if they have none;
-        empty: no hole; folder: a random file of `folder`, flipped and turned at random.
+        empty: no hole; folder: a random file of `folder`, flipped and turned at random;
+        lama_thick, mat_large, ... (PROTOCOLS): as `mask_patterns` draws them, for square photos.
       folder: directory tree or .zip of masks, white = hole; needed by the kind `folder`.
       ratio: (low, high) hole share wanted of every kind but `empty`. A mask is drawn again, up
         to 8 times, until it lies within; then the closest one is taken (a half stays a half).
@@ -104,9 +107,10 @@ class MaskMix:
         `folder` without a folder, or a folder without pictures.
     """
     self.weights = {str(kind): float(weight) for kind, weight in dict(weights).items()}
-    unknown = sorted(set(self.weights) - set(KINDS))
+    valid = (*KINDS, *PROTOCOLS)
+    unknown = sorted(set(self.weights) - set(valid))
     if unknown:
-      raise ValueError(f"mask kind {unknown[0]!r} is unknown; valid kinds are {', '.join(KINDS)}")
+      raise ValueError(f"mask kind {unknown[0]!r} is unknown; valid kinds are {', '.join(valid)}")
     values = np.array(list(self.weights.values()))
     if not np.all(np.isfinite(values)) or np.any(values < 0) or not values.sum() > 0:
       raise ValueError(f"mask weights must be 0 or more, one of them above 0; got {self.weights}")
@@ -116,7 +120,7 @@ class MaskMix:
     if self.weights.get("folder", 0) > 0 and not folder:
       raise ValueError("mask kind 'folder' has a weight but no folder of masks is given")
     self.folder = FolderMasks(folder) if self.weights.get("folder", 0) > 0 else None
-    self._kinds = [kind for kind in KINDS if self.weights.get(kind, 0) > 0]
+    self._kinds = [kind for kind in valid if self.weights.get(kind, 0) > 0]
     self._edges = np.cumsum([self.weights[kind] for kind in self._kinds]) / values.sum()
 
   def check(self, files: int = 64) -> None:
@@ -162,7 +166,16 @@ class MaskMix:
     if kind == "part":
       part = draw_part(rng, labels)
       return draw_box(rng, labels.shape, self.low, self.high) if part is None else part
-    return draw_from_folder(rng, labels.shape, self.folder)
+    if kind == "folder":
+      return draw_from_folder(rng, labels.shape, self.folder)
+    return draw_protocol(kind, rng, labels.shape)
+
+
+def draw_protocol(name: str, rng: np.random.Generator, size) -> np.ndarray:
+  """A mask of `mask_patterns` under a random seed: bool `size`, which must be square."""
+  if size[0] != size[1]:
+    raise ValueError(f"masks of the kind {name!r} are square, the photo is {size[1]} x {size[0]}")
+  return mask_patterns.draw(name, int(rng.integers(2**62)), 0, size[0])
 
 
 def draw_free_form(rng: np.random.Generator, size, low=0.0, high=1.0) -> np.ndarray:
