@@ -72,6 +72,20 @@ def open_data(
   return list(zip([main, *more], weights, strict=True)), kept
 
 
+def open_source(path: str, labels: str = "", *, min_size: int | None = None) -> Folder:
+  """The photos of one place, whatever holds them.
+
+  Args:
+    path: directory or .zip of photos.
+    labels: directory or .zip of their label PNGs, or "".
+    min_size: see `Folder`.
+
+  Raises:
+    ValueError: as `Folder`.
+  """
+  return Folder(path, labels, min_size=min_size)
+
+
 def check_items(source, count: int = 64) -> None:
   """Decodes up to `count` items, spread over the source; ValueError names a bad file.
 

@@ -21,23 +21,28 @@ from absl import flags
 
 from facefill_jax.data.masks import FolderMasks, MaskMix, spread
 from facefill_jax.data.sources import resize_nearest
-from facefill_jax.labels import flip_labels
+from facefill_jax.labels import MIRROR
+
+_MIRROR = np.arange(256, dtype=np.uint8)  # for cv2.LUT, which wants all 256
+_MIRROR[: len(MIRROR)] = MIRROR
 
 
 class Batches(collections.abc.Iterator):
   """An endless iterator of batches. Close it (or use `with`) to stop its worker processes."""
 
-  def __init__(self, iterator):
-    self._held = [iterator]
+  def __init__(self, iterator, shared: bool):
+    """shared: whether the arrays that the iterator gives are shared memory of its workers."""
+    self._held, self._shared = [iterator], shared
     # Also at exit: left to the interpreter's end, workers die in a page of tracebacks.
     self._close = weakref.finalize(self, _close_all, self._held)
 
   def __next__(self) -> dict[str, np.ndarray]:
     if not self._held:
       raise ValueError("this iterator of batches is closed")
+    batch = next(self._held[0])
     # Workers send shared memory, which grain unmaps when its own array dies: a copy is safe to
     # keep, to hand to a device, and to still hold when the program ends.
-    return {name: np.array(value, subok=False) for name, value in next(self._held[0]).items()}
+    return {k: np.array(v, subok=False) for k, v in batch.items()} if self._shared else batch
 
   def close(self) -> None:
     """Stops the workers and waits for them. Closing twice is fine."""
@@ -67,7 +72,7 @@ class Frame(grain.transforms.RandomMap):
     square = random_square(photo.shape[:2], self.zoom, rng)
     photo, labels = cut(photo, labels, square, self.resolution)
     if self.flip and rng.random() < 0.5:
-      photo, labels = np.ascontiguousarray(photo[:, ::-1]), flip_labels(labels)
+      photo, labels = mirror(photo, labels)
     mask = self.mask_mix.sample(rng, labels)
     return {"photo": photo, "labels": labels, "mask": mask[..., None]}
 
@@ -155,7 +160,7 @@ def batches(
       flags.FLAGS.mark_as_parsed()  # grain's workers read an absl flag, also outside app.run
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
     iterable = iterable.mp_prefetch(options, worker_init_fn=_start_worker)
-  return Batches(iter(iterable))
+  return Batches(iter(iterable), shared=workers > 0)
 
 
 def _start_worker(index: int, count: int) -> None:
@@ -247,10 +252,30 @@ def cut(photo: np.ndarray, labels: np.ndarray, square, resolution: int):
   top, left, side = square
   window = np.s_[top : top + side, left : left + side]
   photo, labels = photo[window], labels[window]
-  if side != resolution:
-    how = cv2.INTER_AREA if side > resolution else cv2.INTER_CUBIC
-    photo = cv2.resize(np.ascontiguousarray(photo), (resolution, resolution), interpolation=how)
-  return np.ascontiguousarray(photo), resize_nearest(labels, (resolution, resolution))
+  if side < resolution:
+    photo = cv2.resize(photo, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
+  elif side > resolution:
+    photo = _shrink(photo, resolution)
+  labels = resize_nearest(labels, (resolution, resolution))
+  return np.ascontiguousarray(photo), np.ascontiguousarray(labels)
+
+
+def _shrink(photo: np.ndarray, resolution: int) -> np.ndarray:
+  """Means over areas. OpenCV's own are three times slower unless the ratio is a whole number.
+
+  So the photo first grows to the next multiple by linear interpolation. Measured on faces, the
+  result is within .3 grey levels of cv2.INTER_AREA on average.
+  """
+  multiple = -(-len(photo) // resolution) * resolution
+  if len(photo) != multiple:
+    photo = cv2.resize(photo, (multiple, multiple), interpolation=cv2.INTER_LINEAR)
+  return cv2.resize(photo, (resolution, resolution), interpolation=cv2.INTER_AREA)
+
+
+def mirror(photo: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Both turned left to right, the left and right classes swapped; see `cut` for the arrays."""
+  # What `flip_labels` does, and thirty times as fast as NumPy's reversed strides.
+  return cv2.flip(photo, 1), cv2.LUT(cv2.flip(labels, 1), _MIRROR)
 
 
 def fixed_batch(
