@@ -20,11 +20,12 @@ import numpy as np
 from PIL import Image
 
 from facefill_jax.bench.processes import cpu_seconds, resident_mib
-from facefill_jax.data import pipeline
+from facefill_jax.data import pipeline, squares
+from facefill_jax.data.decoding import read_labels, read_photo
 from facefill_jax.data.drawn_faces import LARGEST, DrawnFaces
 from facefill_jax.data.masks import MaskMix
 from facefill_jax.data.opening import open_source
-from facefill_jax.data.sources import Folder, Subset, read_labels, read_photo
+from facefill_jax.data.sources import Folder, Subset
 
 WEIGHTS = {
   "free_form": 0.56, "box": 0.1, "half": 0.06, "border": 0.06, "part": 0.1, "empty": 0.12,
@@ -95,11 +96,11 @@ def _add_batch(clock: Clock, source, masks: MaskMix, resolution: int, first: int
   for i in range(first, first + BATCH):
     item = _timed_item(clock, source, i % len(source))
     with clock.time("crop + resize"):
-      square = pipeline.random_square(item["photo"].shape[:2], ZOOM, rng)
-      photo, labels = pipeline.cut(item["photo"], item["labels"], square, resolution)
+      square = squares.random_square(item["photo"].shape[:2], ZOOM, rng)
+      photo, labels = squares.cut(item["photo"], item["labels"], square, resolution)
     with clock.time("flip"):
       if rng.random() < 0.5:
-        photo, labels = pipeline.mirror(photo, labels)
+        photo, labels = squares.mirror(photo, labels)
     with clock.time("mask"):
       mask = masks.sample(rng, labels)
     rows.append({"photo": photo, "labels": labels, "mask": mask[..., None]})

@@ -9,13 +9,8 @@ import os
 import cv2
 import numpy as np
 
-from facefill_jax.data.sources import (
-  DAMAGED,
-  PHOTO_EXTENSIONS,
-  Files,
-  read_grey,
-  resize_nearest,
-)
+from facefill_jax.data.decoding import DAMAGED, read_grey, resize_nearest
+from facefill_jax.data.sources import PHOTO_EXTENSIONS, Files
 from facefill_jax.labels import CLASSES
 
 KINDS = ("free_form", "box", "half", "border", "part", "empty", "folder")
