@@ -1,5 +1,6 @@
 """facefill data label: layouts for photos that have none, by a trained layout network."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -66,13 +67,9 @@ def _run(labeller, source, labels: Path, confidence: Path | None) -> int:
     click.echo(f"skipped: {error}", err=True)
 
   try:
-    with click.progressbar(length=len(source), label="labelling", file=_stderr()) as bar:
+    with click.progressbar(length=len(source), label="labelling", file=sys.stderr) as bar:
       for number in labelling.label_source(labeller, source, outputs, bad=bad):
         bar.update(number)
   except (ValueError, OSError) as error:
     raise InputFailure(str(error)) from error
   return len(failed)
-
-
-def _stderr():
-  return click.get_text_stream("stderr")
