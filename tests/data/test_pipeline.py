@@ -167,8 +167,8 @@ def test_growing_keeps_photo_and_labels_aligned():
 
 def test_random_squares_lie_within_the_photo_and_reach_its_edges():
   rng = np.random.default_rng(0)
-  squares = np.array([squares.random_square((40, 30), (0.5, 1.0), rng) for _ in range(2000)])
-  top, left, side = squares.T
+  drawn = np.array([squares.random_square((40, 30), (0.5, 1.0), rng) for _ in range(2000)])
+  top, left, side = drawn.T
   assert side.min() == 15 and side.max() == 30
   assert top.min() == 0 and left.min() == 0
   assert (top + side).max() == 40 and (left + side).max() == 30
