@@ -1,5 +1,8 @@
 """The stream of batches: the same however it is read; where crops, flips and masks fall."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -232,3 +235,33 @@ def test_a_closed_iterator_says_so():
   iterator.close()
   with pytest.raises(ValueError, match="closed"):
     next(iterator)
+
+
+PROGRAM = """
+import sys
+import subprocess
+import sys
+
+import numpy as np
+from facefill_jax.data import pipeline
+from facefill_jax.data.drawn_faces import DrawnFaces
+from facefill_jax.data.masks import MaskMix
+if __name__ == "__main__":
+  stream = pipeline.batches([(DrawnFaces(64, length=99), 1)], MaskMix({"box": 1}), resolution=64,
+                            batch_size=2, seed=0, workers=2)
+  batch = next(stream)
+  if sys.argv[1] == "close":
+    stream.close()
+  if sys.argv[1] == "raise":
+    raise SystemExit("only this line")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["close", "leave", "raise"])
+def test_workers_end_without_a_word(end, tmp_path):
+  (tmp_path / "program.py").write_text(PROGRAM)
+  done = subprocess.run(
+    [sys.executable, str(tmp_path / "program.py"), end], capture_output=True, text=True, check=False
+  )
+  assert done.stdout == "" and done.stderr == ("only this line\n" if end == "raise" else "")
