@@ -239,13 +239,18 @@ def data(photos, labels, records, sizes, faces, resolutions, workers, seconds, m
           row["streams"] = [
             {"workers": n, **time_stream(source, masks, resolution, n, seconds)} for n in workers
           ]
-        click.echo(f"{name} -> {resolution} px", err=True)
         rows.append(row)
+        said = _memory_lines([row]) if memory else table([row]).splitlines()[-1]
+        click.echo(said, err=True)
+        if out:  # after each row: all of them take minutes
+          _write(Path(out), rows)
   click.echo(_memory_lines(rows) if memory else table(rows))
-  if out:
-    machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.processor(),
-               "python": platform.python_version()}  # fmt: skip
-    Path(out).write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
+
+
+def _write(out: Path, rows: list[dict]) -> None:
+  machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.processor(),
+             "python": platform.python_version()}  # fmt: skip
+  out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
 
 
 def _memory_lines(rows: list[dict]) -> str:
