@@ -48,6 +48,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.data.flip = True
   c.data.drawn_faces = 100_000  # for the kind "drawn": how many different ones
   c.data.workers = 8  # processes that decode; 0: two threads
+  c.data.on_bad_record = "error"  # or skip: replaced by another and counted, up to .1 %
 
   c.masks = ConfigDict()
   # Mixed by weight: ours. 12 % empty, so that the layout network is a face parser too.

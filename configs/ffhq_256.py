@@ -46,6 +46,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.data.flip = True
   c.data.drawn_faces = 100_000  # for the kind "drawn": how many different ones
   c.data.workers = 8  # processes that decode; 0: two threads
+  c.data.on_bad_record = "error"  # or skip: replaced by another and counted, up to .1 %
 
   c.masks = ConfigDict()
   # Mixed by weight: ours. None is empty: there would be nothing to paint.

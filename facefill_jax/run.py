@@ -139,7 +139,7 @@ class Run:
     choice = c.data.to_dict()
     self.about = choice.pop("about")
     self.stream_options = {name: choice.pop(name) for name in ("workers", "flip")}
-    self.stream_options["zoom"] = choice["zoom"]
+    self.stream_options |= {name: choice[name] for name in ("zoom", "on_bad_record")}
     self.sources, held_out = settings.splat(
       "data", opening.open_data, choice, resolution=c.resolution, seed=c.seed
     )
@@ -157,8 +157,9 @@ class Run:
       else mask_lib.MaskMix({"free_form": 1.0}, ratio=c.eval.ratio)
     )
     self.fixed = pipeline.fixed_batch(
-      held_out, shown, resolution=c.resolution, count=c.eval.count, seed=c.seed
-    )
+      held_out, shown, resolution=c.resolution, count=c.eval.count, seed=c.seed,
+      on_bad_record=c.data.on_bad_record,
+    )  # fmt: skip
 
   def stage_at(self, name: str, step: int) -> stages.Stage:
     """A stage as it trains at a step of the run; see `Stage.at`."""

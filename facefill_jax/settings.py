@@ -17,7 +17,7 @@ KEYS = {
 }  # fmt: skip
 """Keys of what is not handed to a function whole; see `splat` for the other sections."""
 
-NEEDED = {"data": ("kind", "about", "workers", "flip", "zoom")}
+NEEDED = {"data": ("kind", "about", "workers", "flip", "zoom", "on_bad_record")}
 """Keys that are taken out of a section before the rest is handed on."""
 
 COUNTS = (

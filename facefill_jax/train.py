@@ -45,6 +45,8 @@ def train(config: ConfigDict, workdir: str) -> str:
     run.write_record()
     with hooks.MetricWriter(workdir, step) as writer, run.batches(step) as stream:
       states = loop(run, states, step, stream, checkpoints, writer)
+      if stream.skipped is not None and stream.skipped.count:
+        print(stream.skipped.describe(), file=sys.stderr)
   directory = run.save_model(states)
   _say_what_next(run, directory)
   return directory
@@ -73,7 +75,7 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
       jax.block_until_ready(metrics)
       progress.begin(step + 1)  # compiling is over: it must not spoil the estimate
     elif (step + 1) % c.log_every_steps == 0:
-      _log(run, step + 1, metrics, progress, writer)
+      _log(run, step + 1, metrics, stream, progress, writer)
   return states
 
 
@@ -117,7 +119,7 @@ def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   writer.write_images(step, {"samples": grid})
 
 
-def _log(run: Run, step: int, metrics, progress: hooks.Progress, writer) -> None:
+def _log(run: Run, step: int, metrics, stream, progress: hooks.Progress, writer) -> None:
   """Fetches and writes the metrics; stops the run if one is not finite."""
   values = {
     f"{stage}/{name}": float(value)
@@ -126,6 +128,8 @@ def _log(run: Run, step: int, metrics, progress: hooks.Progress, writer) -> None
   }
   shown = {k.replace("/loss/", " "): v for k, v in values.items() if "/loss/" in k}
   values["photos_per_second"] = progress.report(step, run.config.batch_size, shown)
+  if stream.skipped is not None:
+    values["skipped_records"] = stream.skipped.count
   writer.write_scalars(step, values)
   wrong = {name: value for name, value in values.items() if not np.isfinite(value)}
   if wrong:

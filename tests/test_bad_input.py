@@ -122,6 +122,7 @@ CONFIGS = {
   "evaluates nothing": ({"eval__batch_size": 0}, "config.eval.batch_size is 0", "1 or more"),
   "zoom": ({"data__zoom": (0.0, 1.0), "data__kind": "folder", "data__path": "."}, "zoom", "<= 1"),
   "kind of data": ({"data__kind": "drwan"}, "data.kind 'drwan'", "drawn, folder"),
+  "bad records": ({"data__on_bad_record": "skp"}, "data.on_bad_record 'skp'", "error, skip"),
   "no path": ({"data__kind": "folder"}, "data.path is empty", "--config.data.path="),
   "perceptual": ({"texture__perceptual": "squeezenet"}, "squeezenet", "squeezenet_file"),
   "weights": ({"squeezenet_file": "none.npz"}, "none.npz", "cannot read"),
@@ -226,6 +227,22 @@ def test_a_photo_that_is_none(run, folder, tmp_path, content):
   code, said = run(folder)
   assert code == 3
   one_line(said, f"{tmp_path}/photos/", "cannot be read")
+
+
+def test_damaged_photos_that_are_to_be_skipped(run, folder, tmp_path):
+  """Also held-out ones; but not when nothing is left."""
+  folder.data.on_bad_record = "skip"
+  fixed = Run(folder, str(tmp_path / "run")).fixed
+  for name in (1, 5):
+    (tmp_path / "photos" / f"{name}.png").write_bytes(b"")
+  left = Run(folder, str(tmp_path / "run"))
+  assert left.stream_options["on_bad_record"] == "skip"
+  assert 0 < len(left.fixed["photo"]) <= len(fixed["photo"])
+  for i in range(6):
+    (tmp_path / "photos" / f"{i}.png").write_bytes(b"")
+  code, said = run(folder)
+  assert code == 3
+  one_line(said, "of the 4 records that were tried are bad", f"{tmp_path}/photos/")
 
 
 def test_labels_that_fit_no_photo(run, folder, tmp_path):

@@ -152,9 +152,20 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
   progress.begin(4)
   with hooks.MetricWriter(str(tmp_path)) as writer:
     with pytest.raises(FloatingPointError, match=r"step 5: .*layout/loss/total.*runs/x/metrics"):
-      train._log(run, 5, metrics, progress, writer)
+      train._log(run, 5, metrics, SimpleNamespace(skipped=None), progress, writer)
   (line,) = lines_of(tmp_path / "metrics.jsonl")
   assert line["layout/loss/total"] is None and line["layout/loss/dice"] == 0.5
+
+
+def test_skipped_records_are_a_metric(tmp_path):
+  run = SimpleNamespace(config=SimpleNamespace(batch_size=4), workdir="runs/x")
+  progress = hooks.Progress(9)
+  progress.begin(4)
+  stream = SimpleNamespace(skipped=SimpleNamespace(count=2))
+  with hooks.MetricWriter(str(tmp_path)) as writer:
+    train._log(run, 5, {"layout": {"loss/total": np.float32(1)}}, stream, progress, writer)
+  (line,) = lines_of(tmp_path / "metrics.jsonl")
+  assert line["skipped_records"] == 2
 
 
 @pytest.mark.slow

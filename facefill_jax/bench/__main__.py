@@ -8,6 +8,7 @@ import sys
 import click
 
 from facefill_jax.bench.cost import cost
+from facefill_jax.bench.data import data
 from facefill_jax.bench.quality import quality
 from facefill_jax.models.perceptual import WeightFileError
 from facefill_jax.weights import ModelError
@@ -17,11 +18,12 @@ from facefill_jax.weights import ModelError
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
 @click.pass_obj
 def commands(options: dict, verbose: bool) -> None:
-  """Measure networks and models."""
+  """Measure networks, models and data."""
   options["verbose"] = verbose
 
 
 commands.add_command(cost)
+commands.add_command(data)
 commands.add_command(quality)
 
 

@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from facefill_jax import baselines, evaluate, stages, weights
+from facefill_jax.data.decoding import resize_nearest
 from facefill_jax.data.masks import FolderMasks
-from facefill_jax.data.sources import Folder, natural, resize_nearest
+from facefill_jax.data.sources import Folder, natural
 from facefill_jax.frame import Frame
 from facefill_jax.hooks import sample_grid, save_picture
 from facefill_jax.models import perceptual

@@ -6,7 +6,7 @@ import traceback
 import click
 
 from facefill_jax import __version__
-from facefill_jax.cli import fill, masks
+from facefill_jax.cli import data, fill, masks
 from facefill_jax.cli.failures import CANCELLED, describe
 
 
@@ -16,6 +16,7 @@ def commands() -> None:
   """Fill holes in photos of faces."""
 
 
+commands.add_command(data.data)
 commands.add_command(fill.fill)
 commands.add_command(masks.masks)
 
@@ -27,8 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     argv: arguments without the program's name; None takes the process's own.
 
   Returns:
-    The exit code: 0 ok, 1 a bug of ours, 2 usage, 3 input, 4 model, 130 cancelled. A failure is
-    one line on stderr, and a traceback before it if the verb was given -v.
+    The exit code: 0 ok, 1 a bug of ours, 2 usage, 3 input, 4 model, 5 some of many failed, 130
+    cancelled. A failure is one line on stderr, and a traceback before it if the verb was given -v.
   """
   options = {"verbose": False}
   try:

@@ -17,6 +17,12 @@ class ModelFailure(click.ClickException):
   exit_code = 4
 
 
+class SomeFailed(click.ClickException):
+  """Some of many could not be done; the others are."""
+
+  exit_code = 5
+
+
 def describe(error: Exception) -> str:
   """One line, whatever the message; usage errors say where help is."""
   if not isinstance(error, click.ClickException):

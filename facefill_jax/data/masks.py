@@ -10,13 +10,8 @@ import cv2
 import numpy as np
 
 from facefill_jax.data import mask_patterns
-from facefill_jax.data.sources import (
-  DAMAGED,
-  PHOTO_EXTENSIONS,
-  Files,
-  read_grey,
-  resize_nearest,
-)
+from facefill_jax.data.decoding import DAMAGED, read_grey, resize_nearest
+from facefill_jax.data.sources import PHOTO_EXTENSIONS, Files
 from facefill_jax.labels import CLASSES
 
 KINDS = ("free_form", "box", "half", "border", "part", "empty", "folder")
@@ -283,14 +278,20 @@ def draw_border(rng: np.random.Generator, size, low=0.0, high=1.0) -> np.ndarray
 
 def draw_part(rng: np.random.Generator, labels: np.ndarray) -> np.ndarray | None:
   """One of the face parts that uint8 (h, w) labels have, dilated; None if they have none."""
-  counts = np.bincount(labels.ravel(), minlength=256)
+  # OpenCV's histogram and table take a tenth of the time of NumPy's.
+  counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
   present = np.flatnonzero(_PART_TABLE @ counts >= max(_SMALLEST_PART * labels.size, 1))
   if not present.size:
     return None
-  mask = _PART_TABLE[rng.choice(present)][labels]
+  part = cv2.LUT(labels, _PART_TABLE[rng.choice(present)].view(np.uint8))
   radius = max(round(min(labels.shape) * rng.uniform(0.02, 0.08)), 1)
   disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-  return cv2.dilate(mask.view(np.uint8), disk).view(bool)
+  # Only where the part reaches: the cost goes with the area, and a nose is small.
+  left, top, width, height = cv2.boundingRect(part)
+  window = np.s_[max(top - radius, 0) : top + height + radius,
+                 max(left - radius, 0) : left + width + radius]  # fmt: skip
+  part[window] = cv2.dilate(part[window], disk)
+  return part.view(bool)
 
 
 def draw_from_folder(rng: np.random.Generator, size, folder: FolderMasks) -> np.ndarray:

@@ -1,5 +1,6 @@
 """From a choice of data to sources: what a run trains on, and what it holds out."""
 
+from facefill_jax.data import bad_records
 from facefill_jax.data.drawn_faces import DrawnFaces
 from facefill_jax.data.masks import spread
 from facefill_jax.data.sources import Folder, hold_out
@@ -21,6 +22,7 @@ def open_data(
   held_out_labels: str = "",
   drawn_faces: int = 100_000,
   zoom: tuple[float, float] = (1.0, 1.0),
+  on_bad_record: str = "error",
   resolution: int,
   seed: int,
 ):
@@ -35,6 +37,7 @@ def open_data(
     held_out: how many photos of `path` are never trained on, unless `held_out_path` is given.
     held_out_path, held_out_labels: held-out photos in a folder of their own.
     drawn_faces: how many different faces are drawn.
+    on_bad_record: "error" or "skip"; see `data.bad_records`.
     resolution, zoom: large JPEGs are decoded no larger than these need; see `pipeline.batches`.
     seed: of the drawing and of the choice of the held-out photos.
 
@@ -43,8 +46,9 @@ def open_data(
 
   Raises:
     ValueError: an unknown kind, no path, a path without photos, or one of up to 64 files of each
-      source that were tried cannot be read or does not fit; one line.
+      source that were tried cannot be read or does not fit (with "skip": too many); one line.
   """
+  bad_records.check_choice(on_bad_record)
   if kind not in KINDS:
     raise ValueError(f"data.kind {kind!r} is not one of {', '.join(KINDS)}")
   if kind == "drawn":
@@ -66,16 +70,31 @@ def open_data(
     raise ValueError("data.held_out is 0: evaluation and samples need 1 photo or more")
   more = [Folder(each, min_size=min_size) for each in unlabelled]
   for source in (main, *more):
-    check_items(source)
+    check_items(source, on_bad_record)
   share = unlabelled_share if more else 0.0
   weights = [1.0 - share, *(share / len(more) for _ in more)]
   return list(zip([main, *more], weights, strict=True)), kept
 
 
-def check_items(source, count: int = 64) -> None:
-  """Decodes up to `count` items, spread over the source; ValueError names a bad file.
+def open_source(path: str, labels: str = "", *, min_size: int | None = None) -> Folder:
+  """The photos of one place, whatever holds them.
+
+  Args:
+    path: directory or .zip of photos.
+    labels: directory or .zip of their label PNGs, or "".
+    min_size: see `Folder`.
+
+  Raises:
+    ValueError: as `Folder`.
+  """
+  return Folder(path, labels, min_size=min_size)
+
+
+def check_items(source, on_bad_record: str = "error", count: int = 64) -> None:
+  """Decodes up to `count` items, spread over the source; BadRecordError names a bad one.
 
   Before minutes of compiling, and not at the step that happens to draw it.
   """
-  for index in spread(len(source), min(count, len(source))):
-    source[index]
+  indices = spread(len(source), min(count, len(source)))
+  for _ in bad_records.good_items(source, indices, on_bad_record):
+    pass

@@ -6,6 +6,7 @@ processes, nor on where a run was resumed.
 """
 
 import collections.abc
+import itertools
 import math
 import multiprocessing
 import os
@@ -19,25 +20,36 @@ import grain
 import numpy as np
 from absl import flags
 
+from facefill_jax.data import bad_records
+from facefill_jax.data.decoding import resize_nearest
 from facefill_jax.data.masks import FolderMasks, MaskMix, spread
-from facefill_jax.data.sources import resize_nearest
-from facefill_jax.labels import flip_labels
+from facefill_jax.data.squares import cut, mirror, random_square
 
 
 class Batches(collections.abc.Iterator):
-  """An endless iterator of batches. Close it (or use `with`) to stop its worker processes."""
+  """An endless iterator of batches. Close it (or use `with`) to stop its worker processes.
 
-  def __init__(self, iterator):
-    self._held = [iterator]
+  Attributes:
+    skipped: what became of bad records; None if they are errors.
+  """
+
+  def __init__(self, iterator, shared: bool, skipped: bad_records.Skipped | None):
+    """shared: whether the arrays that the iterator gives are shared memory of its workers."""
+    self._held, self._shared, self.skipped = [iterator], shared, skipped
     # Also at exit: left to the interpreter's end, workers die in a page of tracebacks.
     self._close = weakref.finalize(self, _close_all, self._held)
 
   def __next__(self) -> dict[str, np.ndarray]:
     if not self._held:
       raise ValueError("this iterator of batches is closed")
+    batch = next(self._held[0])
     # Workers send shared memory, which grain unmaps when its own array dies: a copy is safe to
     # keep, to hand to a device, and to still hold when the program ends.
-    return {name: np.array(value, subok=False) for name, value in next(self._held[0]).items()}
+    if self._shared:
+      batch = {name: np.array(value, subok=False) for name, value in batch.items()}
+    if self.skipped is not None:
+      self.skipped.add(batch.pop("skipped"))
+    return batch
 
   def close(self) -> None:
     """Stops the workers and waits for them. Closing twice is fine."""
@@ -67,9 +79,10 @@ class Frame(grain.transforms.RandomMap):
     square = random_square(photo.shape[:2], self.zoom, rng)
     photo, labels = cut(photo, labels, square, self.resolution)
     if self.flip and rng.random() < 0.5:
-      photo, labels = np.ascontiguousarray(photo[:, ::-1]), flip_labels(labels)
+      photo, labels = mirror(photo, labels)
     mask = self.mask_mix.sample(rng, labels)
-    return {"photo": photo, "labels": labels, "mask": mask[..., None]}
+    framed = {"photo": photo, "labels": labels, "mask": mask[..., None]}
+    return framed | ({"skipped": element["skipped"]} if "skipped" in element else {})
 
 
 class _Rows(grain.transforms.DatasetSelectionMap):
@@ -105,6 +118,7 @@ def batches(
   process_count: int = 1,
   zoom: tuple[float, float] = (1.0, 1.0),
   flip: bool = True,
+  on_bad_record: str = "error",
 ) -> Batches:
   """An endless stream of training batches.
 
@@ -122,14 +136,18 @@ def batches(
     zoom: side of the square that is cut out, relative to the short side of the photo, drawn
       evenly from low..high; (1, 1) cuts the centre square, anything else is moved at random.
     flip: whether half of the photos are mirrored.
+    on_bad_record: "error", or "skip": another record takes the place of a bad one, up to
+      3 + 0.1 % of the samples of this process; see `data.bad_records`.
 
   Returns:
     An iterator of dicts: photo uint8 (b, h, w, 3), labels uint8 (b, h, w), mask bool (b, h, w, 1),
     True = hole, with b = batch_size / process_count. Close it after use.
 
   Raises:
-    ValueError: an option is out of range; at `next`, a file cannot be read or does not fit.
+    ValueError: an option is out of range; at `next`, a file cannot be read.
+    BadRecordError: at `next`, a record is damaged or does not fit; or too many are.
   """
+  bad_records.check_choice(on_bad_record)
   sources = [(source, float(weight)) for source, weight in sources]
   _check_sources(sources)
   _check_sizes(resolution, batch_size, process_index, process_count)
@@ -140,7 +158,8 @@ def batches(
     raise ValueError(
       f"seed must be 0..2**32 - 1, start and workers 0 or more; got {seed=}, {start=}, {workers=}"
     )
-  dataset = _mix(sources, seed).random_map(
+  skip = on_bad_record == "skip"
+  dataset = _mix(sources, seed, skip).random_map(
     Frame(mask_mix, resolution, (low, high), flip), seed=_derive(seed, 0)
   )
   if process_count > 1:
@@ -155,7 +174,8 @@ def batches(
       flags.FLAGS.mark_as_parsed()  # grain's workers read an absl flag, also outside app.run
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
     iterable = iterable.mp_prefetch(options, worker_init_fn=_start_worker)
-  return Batches(iter(iterable))
+  skipped = bad_records.Skipped([source for source, _ in sources]) if skip else None
+  return Batches(iter(iterable), workers > 0, skipped)
 
 
 def _start_worker(index: int, count: int) -> None:
@@ -185,16 +205,22 @@ def _check_shared_memory(workers: int, batch_bytes: int) -> None:
     )
 
 
-def _mix(sources, seed: int) -> grain.MapDataset:
+def _mix(sources, seed: int, skip: bool) -> grain.MapDataset:
   """One endless dataset of all sources, each shuffled with a seed of its own."""
-  used = [(k, source, weight) for k, (source, weight) in enumerate(sources, 1) if weight > 0]
-  datasets = [
-    grain.MapDataset.source(source).seed(_derive(seed, k)).shuffle().repeat(None)
-    for k, source, _ in used
-  ]
-  if len(datasets) == 1:
-    return datasets[0]
-  return grain.MapDataset.mix(datasets, weights=[weight for _, _, weight in used])
+  places = bad_records.offsets([source for source, _ in sources])
+  datasets, weights = [], []
+  for k, (source, weight) in enumerate(sources, 1):
+    if weight > 0:
+      own = _derive(seed, k)
+      # Shuffled are items, or, to know what to replace, their numbers: into the same order.
+      dataset = grain.MapDataset.source(range(len(source)) if skip else source)
+      dataset = dataset.seed(own).shuffle().repeat(None)
+      if skip:
+        read = bad_records.ReadOrReplace(source, places[k - 1], own)
+        dataset = dataset.map_with_index(read)
+      datasets.append(dataset)
+      weights.append(weight)
+  return datasets[0] if len(datasets) == 1 else grain.MapDataset.mix(datasets, weights=weights)
 
 
 def _derive(seed: int, k: int) -> int:
@@ -222,52 +248,32 @@ def _check_sizes(resolution: int, batch_size: int, process_index: int, process_c
     )
 
 
-def random_square(size, zoom, rng: np.random.Generator) -> tuple[int, int, int]:
-  """(top, left, side) of a square within a photo of (height, width); see `zoom` in `batches`."""
-  short = min(size)
-  if zoom == (1.0, 1.0):
-    return (size[0] - short) // 2, (size[1] - short) // 2, short
-  side = max(round(short * rng.uniform(*zoom)), 1)
-  top, left = (int(rng.integers(0, extent - side + 1)) for extent in size)
-  return top, left, side
-
-
-def cut(photo: np.ndarray, labels: np.ndarray, square, resolution: int):
-  """Cuts a square and resizes it: photo by area (cubic if it grows), labels by nearest.
-
-  Args:
-    photo: uint8 (h, w, 3).
-    labels: uint8 (h, w).
-    square: (top, left, side) in pixels.
-    resolution: side of the result.
-
-  Returns:
-    uint8 (resolution, resolution, 3) and uint8 (resolution, resolution).
-  """
-  top, left, side = square
-  window = np.s_[top : top + side, left : left + side]
-  photo, labels = photo[window], labels[window]
-  if side != resolution:
-    how = cv2.INTER_AREA if side > resolution else cv2.INTER_CUBIC
-    photo = cv2.resize(np.ascontiguousarray(photo), (resolution, resolution), interpolation=how)
-  return np.ascontiguousarray(photo), resize_nearest(labels, (resolution, resolution))
-
-
 def fixed_batch(
-  source, masks: MaskMix | FolderMasks, *, resolution: int, count: int, seed: int
+  source,
+  masks: MaskMix | FolderMasks,
+  *,
+  resolution: int,
+  count: int,
+  seed: int,
+  on_bad_record: str = "error",
 ) -> dict[str, np.ndarray]:
   """The same photos and holes every time, for evaluation and sample grids.
 
   Args:
-    source: its first `count` items are taken (all, if there are fewer), by their centre squares.
+    source: its first `count` (good) items are taken (all, if there are fewer), by their centre
+      squares.
     masks: a folder, from which files are taken evenly spaced, so that folders sorted into bins
       are all met; or a mix, sampled with rng (seed, i) for item i.
     resolution: as in `batches`.
     count: photos wanted.
     seed: for a mix; not used with a folder.
+    on_bad_record: "error", or "skip": bad items are left out.
 
   Returns:
-    The dict of `batches`, with b = min(count, len(source)); no flip.
+    The dict of `batches`, with b = min(count, number of good items); no flip.
+
+  Raises:
+    BadRecordError: a bad item, or, with "skip", too many of them or nothing else.
   """
   _check_sizes(resolution, count, 0, 1)
   count = min(count, len(source))
@@ -275,8 +281,8 @@ def fixed_batch(
     raise ValueError("a fixed batch needs at least one photo; the source has none")
   picks = spread(len(masks), count) if isinstance(masks, FolderMasks) else None
   rows = {"photo": [], "labels": [], "mask": []}
-  for i in range(count):
-    item = source[i]
+  items = bad_records.good_items(source, range(len(source)), on_bad_record)
+  for i, item in enumerate(itertools.islice(items, count)):
     square = random_square(item["photo"].shape[:2], (1.0, 1.0), None)
     photo, labels = cut(item["photo"], item["labels"], square, resolution)
     if picks is None:

@@ -8,27 +8,18 @@ Sources with `ids` (a list of all ids) can name their photos without decoding th
 """
 
 import hashlib
-import io
 import os
 import re
-import struct
 import threading
 import zipfile
-import zlib
 
 import numpy as np
-from PIL import Image, ImageOps
 
+from facefill_jax.data.bad_records import BadRecordError
+from facefill_jax.data.decoding import DAMAGED, read_labels, read_photo, resize_nearest
 from facefill_jax.labels import VOID, check_labels
 
 PHOTO_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-MID_GREY = 128
-
-# What Pillow and zipfile raise for a damaged file, depending on where the damage is.
-DAMAGED = (
-  OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
-  struct.error, zlib.error, zipfile.BadZipFile, Image.DecompressionBombError,
-)  # fmt: skip
 
 
 class Files:
@@ -122,8 +113,20 @@ class Folder:
   def __len__(self) -> int:
     return len(self.ids)
 
+  def read(self, index: int) -> tuple[bytes, bytes | None]:
+    """The contents of a photo's file and of its label map's, if it has one; not decoded."""
+    name = self.ids[index]
+    label_name = self._label_of.get(name)
+    labels = None if label_name is None else self._labels.read(label_name)
+    return self._photos.read(name), labels
+
   def __getitem__(self, index: int) -> dict:
-    """Decodes one photo and its label map; ValueError names the file if that cannot be done."""
+    """Decodes one photo and its label map.
+
+    Raises:
+      BadRecordError: a file is damaged, or the two do not fit; the message names it.
+      ValueError: the disk failed (no such file any more, too many open ones, ...).
+    """
     name = self.ids[index]
     where = f"{self._photos.where(name)} (photo {index})"
     photo, size = _read(self._photos, name, where, lambda data: read_photo(data, self.min_size))
@@ -132,9 +135,12 @@ class Folder:
       return {"photo": photo, "labels": np.full(photo.shape[:2], VOID, np.uint8), "id": name}
     label_where = self._labels.where(label_name)
     labels = _read(self._labels, label_name, label_where, read_labels)
-    check_labels(labels, label_where)
+    try:
+      check_labels(labels, label_where)
+    except ValueError as error:
+      raise BadRecordError(str(error)) from error
     if labels.shape != size:
-      raise ValueError(
+      raise BadRecordError(
         f"{where} is {size[1]} x {size[0]} and its labels {label_where} are "
         f"{labels.shape[1]} x {labels.shape[0]}; the two sizes must be equal"
       )
@@ -213,72 +219,6 @@ def match(photos: Files, labels: Files) -> dict[str, str]:
   return found
 
 
-def read_photo(data: bytes, min_size: int | None = None) -> tuple[np.ndarray, tuple[int, int]]:
-  """Decodes a photo upright, as 8-bit RGB; ICC profiles are not applied.
-
-  Alpha is laid over mid-grey, 16-bit values are divided by 257.
-
-  Args:
-    data: the content of a file that Pillow can read.
-    min_size: see Folder.
-
-  Returns:
-    uint8 (h, w, 3), and (height, width) of the upright photo at full size.
-  """
-  with Image.open(io.BytesIO(data)) as image:
-    turned = image.getexif().get(0x0112, 1)
-    width, height = image.size
-    if min_size is not None:
-      image.draft(None, (min_size, min_size))  # a no-op unless the file is a JPEG
-    image.load()
-    if turned in range(2, 9):
-      image = ImageOps.exif_transpose(image)
-    if turned in (5, 6, 7, 8):
-      width, height = height, width
-    return np.ascontiguousarray(_to_rgb(image)), (height, width)
-
-
-def read_labels(data: bytes) -> np.ndarray:
-  """Decodes class ids from an 8-bit grey or palette picture: uint8 (h, w), not yet checked."""
-  with Image.open(io.BytesIO(data)) as image:
-    if image.mode not in ("L", "P"):
-      raise ValueError(f"mode {image.mode}; labels must be 8-bit grey or palette pictures of ids")
-    return np.array(image)
-
-
-def read_grey(data: bytes) -> np.ndarray:
-  """Decodes brightness: uint8 (h, w); 16-bit values are divided by 257, alpha is ignored."""
-  with Image.open(io.BytesIO(data)) as image:
-    if image.mode.startswith(("I", "F")):
-      return _from_16_bit(image)
-    return np.array(image.convert("L"))
-
-
-def resize_nearest(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """(h, w) -> (height, width) of `size`, sampled at pixel centres; the same array if equal."""
-  if array.shape == tuple(size):
-    return array
-  rows, columns = (
-    (np.arange(new) * 2 + 1) * old // (2 * new) for old, new in zip(array.shape, size, strict=True)
-  )
-  return array[rows[:, None], columns]
-
-
-def _to_rgb(image: Image.Image) -> np.ndarray:
-  if image.mode.startswith(("I", "F")):
-    return np.repeat(_from_16_bit(image)[..., None], 3, axis=-1)
-  if image.has_transparency_data:
-    image = image.convert("RGBA")
-    backdrop = Image.new("RGBA", image.size, (MID_GREY, MID_GREY, MID_GREY, 255))
-    image = Image.alpha_composite(backdrop, image)
-  return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _from_16_bit(image: Image.Image) -> np.ndarray:
-  values = np.asarray(image).astype(np.float64)
-  return np.clip(np.round(values / 257.0), 0, 255).astype(np.uint8)
-
-
 def _read(files: Files, name: str, where: str, decode):
   try:
     return decode(files.read(name))
@@ -286,7 +226,10 @@ def _read(files: Files, name: str, where: str, decode):
     reason = str(error).split("\n")[0] or type(error).__name__
     # Pillow names the stream it was given, which helps nobody.
     reason = re.sub(r"\s*<_io\.BytesIO[^>]*>", "", reason)
-    raise ValueError(f"{where} cannot be read: {reason}") from error
+    # With an errno it is the system that speaks, of a file it cannot give, and not a decoder.
+    from_system = isinstance(error, OSError) and error.errno is not None
+    kind = ValueError if from_system else BadRecordError
+    raise kind(f"{where} cannot be read: {reason}") from error
 
 
 def _walk(root: str, skip: str):

@@ -3,6 +3,7 @@
 import pickle
 import zipfile
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -202,3 +203,15 @@ def test_bad_mask_files_are_named(folder, tmp_path):
   (tmp_path / "empty").mkdir()
   with pytest.raises(ValueError, match=r"masks: none in .*empty; valid endings"):
     masks.FolderMasks(tmp_path / "empty")
+
+
+def test_a_part_is_dilated_by_a_disk_also_at_the_edge():
+  for top, left in ((0, 0), (30, 40), (56, 57), (3, 60)):
+    labels = np.zeros((64, 64), np.uint8)
+    labels[top : top + 6, left : left + 7] = CLASSES.index("hair")
+    same = rng(top)
+    same.choice([3])  # the hair: no other part is there
+    radius = max(round(64 * same.uniform(0.02, 0.08)), 1)
+    disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1,) * 2)
+    expected = cv2.dilate((labels > 0).astype(np.uint8), disk).astype(bool)
+    np.testing.assert_array_equal(masks.draw_part(rng(top), labels), expected)

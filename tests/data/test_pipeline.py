@@ -1,10 +1,13 @@
 """The stream of batches: the same however it is read; where crops, flips and masks fall."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from facefill_jax.data import pipeline
+from facefill_jax.data import pipeline, squares
 from facefill_jax.data.masks import FolderMasks, MaskMix
 from facefill_jax.labels import CLASSES, VOID, flip_labels
 
@@ -147,9 +150,9 @@ def gradient(height, width):
 
 def test_centre_square_of_a_gradient():
   photo, labels = gradient(96, 128)
-  square = pipeline.random_square((96, 128), (1.0, 1.0), None)
+  square = squares.random_square((96, 128), (1.0, 1.0), None)
   assert square == (0, 16, 96)
-  small, small_labels = pipeline.cut(photo, labels, square, 48)
+  small, small_labels = squares.cut(photo, labels, square, 48)
   # Each pixel is the mean of 2 x 2: the values 2x and 2(x + 1) have the mean 2x + 1.
   np.testing.assert_array_equal(small[5, :, 1], 2 * (16 + 2 * np.arange(48)) + 1)
   np.testing.assert_array_equal(small[:, 5, 0], 4 * np.arange(48) + 1)
@@ -160,15 +163,15 @@ def test_growing_keeps_photo_and_labels_aligned():
   labels = np.zeros((32, 32), np.uint8)
   labels[:, 12:] = 1
   photo = np.repeat((labels * 255)[..., None], 3, axis=-1)
-  large, large_labels = pipeline.cut(photo, labels, (0, 0, 32), 96)
+  large, large_labels = squares.cut(photo, labels, (0, 0, 32), 96)
   np.testing.assert_array_equal(large_labels, (np.arange(96) >= 36)[None].repeat(96, axis=0))
   np.testing.assert_array_equal(large[..., 0] > 127, large_labels.astype(bool))
 
 
 def test_random_squares_lie_within_the_photo_and_reach_its_edges():
   rng = np.random.default_rng(0)
-  squares = np.array([pipeline.random_square((40, 30), (0.5, 1.0), rng) for _ in range(2000)])
-  top, left, side = squares.T
+  drawn = np.array([squares.random_square((40, 30), (0.5, 1.0), rng) for _ in range(2000)])
+  top, left, side = drawn.T
   assert side.min() == 15 and side.max() == 30
   assert top.min() == 0 and left.min() == 0
   assert (top + side).max() == 40 and (left + side).max() == 30
@@ -232,3 +235,33 @@ def test_a_closed_iterator_says_so():
   iterator.close()
   with pytest.raises(ValueError, match="closed"):
     next(iterator)
+
+
+PROGRAM = """
+import sys
+import subprocess
+import sys
+
+import numpy as np
+from facefill_jax.data import pipeline
+from facefill_jax.data.drawn_faces import DrawnFaces
+from facefill_jax.data.masks import MaskMix
+if __name__ == "__main__":
+  stream = pipeline.batches([(DrawnFaces(64, length=99), 1)], MaskMix({"box": 1}), resolution=64,
+                            batch_size=2, seed=0, workers=2)
+  batch = next(stream)
+  if sys.argv[1] == "close":
+    stream.close()
+  if sys.argv[1] == "raise":
+    raise SystemExit("only this line")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ["close", "leave", "raise"])
+def test_workers_end_without_a_word(end, tmp_path):
+  (tmp_path / "program.py").write_text(PROGRAM)
+  done = subprocess.run(
+    [sys.executable, str(tmp_path / "program.py"), end], capture_output=True, text=True, check=False
+  )
+  assert done.stdout == "" and done.stderr == ("only this line\n" if end == "raise" else "")

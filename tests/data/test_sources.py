@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facefill_jax.data import sources
+from facefill_jax.data import decoding, sources
 from facefill_jax.labels import VOID
 
 
@@ -96,7 +96,7 @@ def test_modes_of_photos_become_rgb():
   as_rgb = np.repeat(grey[..., None], 3, axis=-1)
 
   def read(image, kind="PNG", **options):
-    return sources.read_photo(encode(image, kind, **options))[0]
+    return decoding.read_photo(encode(image, kind, **options))[0]
 
   np.testing.assert_array_equal(read(Image.fromarray(grey)), as_rgb)
   np.testing.assert_array_equal(read(Image.fromarray(grey.astype(np.uint16) * 257)), as_rgb)
@@ -127,7 +127,7 @@ def test_exif_orientation_is_applied(orientation):
   exif = Image.Exif()
   exif[0x0112] = orientation
   data = encode(Image.fromarray(np.ascontiguousarray(stored)), exif=exif)
-  photo, size = sources.read_photo(data)
+  photo, size = decoding.read_photo(data)
   np.testing.assert_array_equal(photo, upright)
   assert size == (24, 16)
 
@@ -147,9 +147,9 @@ def test_draft_decoding_keeps_labels_aligned(tmp_path):
 
 def test_resize_nearest_samples_pixel_centres():
   values = np.arange(6)[None].repeat(2, axis=0)
-  np.testing.assert_array_equal(sources.resize_nearest(values, (2, 2)), [[1, 4], [1, 4]])
-  np.testing.assert_array_equal(sources.resize_nearest(values[:1, :2], (1, 4)), [[0, 0, 1, 1]])
-  assert sources.resize_nearest(values, (2, 6)) is values
+  np.testing.assert_array_equal(decoding.resize_nearest(values, (2, 2)), [[1, 4], [1, 4]])
+  np.testing.assert_array_equal(decoding.resize_nearest(values[:1, :2], (1, 4)), [[0, 0, 1, 1]])
+  assert decoding.resize_nearest(values, (2, 6)) is values
 
 
 def test_natural_order():

@@ -1,0 +1,92 @@
+"""From the bytes of a picture file to arrays: photos, label maps, brightness; nearest resizing."""
+
+import io
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+from PIL import Image, ImageOps
+
+MID_GREY = 128
+
+# What Pillow and zipfile raise for a damaged file, depending on where the damage is.
+DAMAGED = (
+  OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
+  struct.error, zlib.error, zipfile.BadZipFile, Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def read_photo(data: bytes, min_size: int | None = None) -> tuple[np.ndarray, tuple[int, int]]:
+  """Decodes a photo upright, as 8-bit RGB; ICC profiles are not applied.
+
+  Alpha is laid over mid-grey, 16-bit values are divided by 257.
+
+  Args:
+    data: the content of a file that Pillow can read.
+    min_size: see Folder.
+
+  Returns:
+    uint8 (h, w, 3), and (height, width) of the upright photo at full size.
+  """
+  with Image.open(io.BytesIO(data)) as image:
+    turned = image.getexif().get(0x0112, 1)
+    width, height = image.size
+    if min_size is not None:
+      image.draft(None, (min_size, min_size))  # a no-op unless the file is a JPEG
+    image.load()
+    if turned in range(2, 9):
+      image = ImageOps.exif_transpose(image)
+    if turned in (5, 6, 7, 8):
+      width, height = height, width
+    return np.ascontiguousarray(_to_rgb(image)), (height, width)
+
+
+def read_labels(data: bytes) -> np.ndarray:
+  """Decodes class ids from a grey or palette picture of up to 8 bits: uint8 (h, w), not checked."""
+  with Image.open(io.BytesIO(data)) as image:
+    if image.mode not in ("L", "P"):
+      raise ValueError(f"mode {image.mode}; labels must be 8-bit grey or palette pictures of ids")
+    step = _grey_step(data)
+    return np.array(image) if step == 1 else np.array(image) // step
+
+
+def _grey_step(data: bytes) -> int:
+  """What Pillow multiplies the numbers of this file by: 17 and 85 in grey PNGs of 4 and 2 bits."""
+  depth, kind = data[24:26]  # of the first chunk, see the PNG specification, 11.2.2
+  small = data.startswith(b"\x89PNG") and kind == 0 and depth < 8
+  return 255 // (2**depth - 1) if small else 1
+
+
+def read_grey(data: bytes) -> np.ndarray:
+  """Decodes brightness: uint8 (h, w); 16-bit values are divided by 257, alpha is ignored."""
+  with Image.open(io.BytesIO(data)) as image:
+    if image.mode.startswith(("I", "F")):
+      return _from_16_bit(image)
+    return np.array(image.convert("L"))
+
+
+def resize_nearest(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """(h, w) -> (height, width) of `size`, sampled at pixel centres; the same array if equal."""
+  if array.shape == tuple(size):
+    return array
+  rows, columns = (
+    (np.arange(new) * 2 + 1) * old // (2 * new) for old, new in zip(array.shape, size, strict=True)
+  )
+  # Whole rows, then whole columns: four times as fast as both at once.
+  return array.take(rows, axis=0).take(columns, axis=1)
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+  if image.mode.startswith(("I", "F")):
+    return np.repeat(_from_16_bit(image)[..., None], 3, axis=-1)
+  if image.has_transparency_data:
+    image = image.convert("RGBA")
+    backdrop = Image.new("RGBA", image.size, (MID_GREY, MID_GREY, MID_GREY, 255))
+    image = Image.alpha_composite(backdrop, image)
+  return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _from_16_bit(image: Image.Image) -> np.ndarray:
+  values = np.asarray(image).astype(np.float64)
+  return np.clip(np.round(values / 257.0), 0, 255).astype(np.uint8)
