@@ -13,8 +13,9 @@ import itertools
 import numpy as np
 
 from facefill_jax.data import mask_patterns, raster
+from facefill_jax.data.decoding import DAMAGED, read_labels, resize_nearest
 from facefill_jax.data.masks import FolderMasks
-from facefill_jax.data.sources import DAMAGED, Files, read_labels, resize_nearest
+from facefill_jax.data.sources import Files
 from facefill_jax.labels import CLASSES, check_labels
 
 NAMES = (*mask_patterns.NAMES, "parts:CLASS,...", "folder:DIR")
