@@ -6,7 +6,7 @@ import traceback
 import click
 
 from facefill_jax import __version__
-from facefill_jax.cli import fill
+from facefill_jax.cli import data, fill
 from facefill_jax.cli.failures import CANCELLED, describe
 
 
@@ -17,6 +17,7 @@ def commands() -> None:
 
 
 commands.add_command(fill.fill)
+commands.add_command(data.data)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,10 +1,15 @@
 """From a choice of data to sources: what a run trains on, and what it holds out."""
 
+from facefill_jax.data import splits
+from facefill_jax.data.builders.celeb_a import CelebA
+from facefill_jax.data.builders.celeb_a_hq import CelebAHQ
 from facefill_jax.data.drawn_faces import DrawnFaces
 from facefill_jax.data.masks import spread
-from facefill_jax.data.sources import Folder, hold_out
+from facefill_jax.data.prepared import Prepared
+from facefill_jax.data.records import Records
+from facefill_jax.data.sources import Folder, Subset, hold_out
 
-KINDS = ("drawn", "folder")
+KINDS = ("drawn", "folder", "records", "tfds")
 _KEPT = 10_000  # so many drawn faces are kept in memory: 164 MB at 64 px
 DRAWN_HELD_OUT = 2**30  # drawn faces from this index on are never trained on
 
@@ -13,6 +18,7 @@ def open_data(
   *,
   kind: str,
   path: str = "",
+  split: str = "all",
   labels: str = "",
   unlabelled: tuple[str, ...] = (),
   unlabelled_share: float = 0.5,
@@ -27,8 +33,11 @@ def open_data(
   """Opens the sources of a run.
 
   Args:
-    kind: "drawn" (no files) or "folder".
-    path: directory or .zip of photos.
+    kind: "drawn" (no files), "folder", "records" (a set that `facefill data build` made) or "tfds"
+      (celeb_a or celeb_a_hq as TFDS prepared it).
+    path: directory or .zip of photos; or the directory of the set.
+    split: for sets, which photos are trained on and which are held out, see `data.splits`; its test
+      part is neither. "all" holds out `held_out` of them.
     labels: directory or .zip of label PNGs with the photos' names, or "".
     unlabelled: more directories or .zips of photos, without labels.
     unlabelled_share: share of the samples that come from `unlabelled`, evenly from each.
@@ -51,14 +60,23 @@ def open_data(
     faces = DrawnFaces(resolution, seed, 0, drawn_faces, keep=drawn_faces <= _KEPT)
     return [(faces, 1.0)], DrawnFaces(resolution, seed, DRAWN_HELD_OUT, max(held_out, 1))
   if not path:
-    raise ValueError("data.path is empty: give --config.data.path=DIRECTORY (or .zip) of photos")
+    raise ValueError(
+      "data.path is empty: give --config.data.path=DIRECTORY (or .zip) of photos, or of a built set"
+    )
   if not 0 <= unlabelled_share < 1:
     raise ValueError(f"data.unlabelled_share must be in [0, 1), got {unlabelled_share}")
   if not 0 < zoom[0] <= zoom[1] <= 1:
     raise ValueError(f"data.zoom must be 0 < low <= high <= 1, got {zoom}")
   min_size = int(resolution / zoom[0])
-  main = Folder(path, labels, min_size=min_size)
-  if held_out_path:
+  if kind != "folder" and (labels or held_out_path or held_out_labels):
+    raise ValueError(
+      "data.labels, data.held_out_path and data.held_out_labels are for the kind 'folder'; "
+      f"{kind!r} has its own labels and holds out by data.split"
+    )
+  main = Folder(path, labels, min_size=min_size) if kind == "folder" else _open_set(kind, path)
+  if kind != "folder" and split != "all":
+    main, kept = _divide(main, split)
+  elif held_out_path:
     kept = Folder(held_out_path, held_out_labels, min_size=resolution)
   else:
     main, kept = hold_out(main, held_out, seed)
@@ -70,6 +88,34 @@ def open_data(
   share = unlabelled_share if more else 0.0
   weights = [1.0 - share, *(share / len(more) for _ in more)]
   return list(zip([main, *more], weights, strict=True)), kept
+
+
+def has_layouts(kind: str, labels: str, source) -> bool:
+  """Whether a layout network can learn from the first source of `open_data`, by its kind."""
+  if kind == "records":
+    return any(source.source.labelled[i] for i in source.indices)
+  return kind == "drawn" or (kind == "folder" and bool(labels))
+
+
+def _open_set(kind: str, path: str):
+  if kind == "records":
+    return Records(path)
+  name = Prepared(path).name
+  if name not in ("celeb_a", "celeb_a_hq"):
+    raise ValueError(f"{path}: the TFDS set {name!r} is not one of celeb_a, celeb_a_hq")
+  return CelebA(path) if name == "celeb_a" else CelebAHQ(path)
+
+
+def _divide(source, split: str) -> tuple[Subset, Subset]:
+  """(train, held out) of a set, by the train and validation parts of a split."""
+  parts = splits.divide(split, source.ids, source.numbers, source.official)
+  for part in ("train", "validation"):
+    if not parts[part]:
+      raise ValueError(
+        f"data.split {split!r} leaves nothing for {part} of the {len(source)} photos; take another "
+        "one, or 'all' with data.held_out"
+      )
+  return Subset(source, parts["train"]), Subset(source, parts["validation"])
 
 
 def check_items(source, count: int = 64) -> None:

@@ -17,11 +17,11 @@ RULES = {
   "celeba": "CelebA's own partition, by the number of the photo in CelebA: 1..162770 train, "
   "162771..182637 validation, 182638..202599 test. CelebA-HQ needs its mapping file when built",
   "ffhq": "FFHQ's own partition: ids 0..59999 train, 60000..69999 validation",
-  "hash": "by a hash of the id alone: `hash:SHARE` validates on SHARE of the photos, 0 < SHARE < 1, "
-  "and `hash` is `hash:0.05`. Photos that join later move none of the others",
+  "hash": "by a hash of the id alone: `hash:SHARE` validates on SHARE of the photos, "
+  "between 0 and 1; `hash` is `hash:0.05`. Photos that join later move none of the others",
   "lama": "for CelebA-HQ, 26,000/2,000/2,000 as in LaMa: its test part is a fixed list of 2,000, "
-  "which is taken over. Its validation part is 2,000 of the rest drawn by `shuf` without a seed, which "
-  "nobody can repeat: here the 2,000 with the lowest hashes",
+  "which is taken over. Its validation part is 2,000 of the rest drawn by `shuf` without a seed, "
+  "which nobody can repeat: here the 2,000 with the lowest hashes",
 }
 """What each name means. One sentence or a few, for people."""
 
@@ -93,7 +93,7 @@ def _celeba(photo: str, number: int, part: str) -> str:
 
 
 def _ffhq(photo: str) -> str:
-  return ffhq_part(_number("ffhq", photo, FFHQ_PHOTOS))
+  return ffhq_part(_number("ffhq", photo, FFHQ_PHOTOS, digits=5))
 
 
 def _lama(photo: str) -> str:
@@ -114,11 +114,13 @@ def _lama_validation() -> frozenset[int]:
 _LAMA_VALIDATION: list[frozenset[int]] = []  # made when first asked for
 
 
-def _number(split: str, photo: str, count: int) -> int:
-  if not (photo.isascii() and photo.isdigit() and int(photo) < count):
+def _number(split: str, photo: str, count: int, digits: int = 1) -> int:
+  """The number that an id is; written with `digits` digits, or more if it needs them."""
+  valid = photo.isascii() and photo.isdigit() and photo == f"{int(photo):0{digits}d}"
+  if not valid or int(photo) >= count:
     raise ValueError(
-      f"split {split}: photo {photo!r} is not a number 0..{count - 1}; this set is another one, "
-      "take the split hash or all"
+      f"split {split}: photo {photo!r} is not one of {0:0{digits}d}..{count - 1}; this is "
+      "another set, take the split hash or all"
     )
   return int(photo)
 
