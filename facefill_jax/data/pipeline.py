@@ -67,7 +67,7 @@ class Frame(grain.transforms.RandomMap):
     square = random_square(photo.shape[:2], self.zoom, rng)
     photo, labels = cut(photo, labels, square, self.resolution)
     if self.flip and rng.random() < 0.5:
-      photo, labels = np.ascontiguousarray(photo[:, ::-1]), flip_labels(labels)
+      photo, labels = cv2.flip(photo, 1), flip_labels(labels)
     mask = self.mask_mix.sample(rng, labels)
     return {"photo": photo, "labels": labels, "mask": mask[..., None]}
 

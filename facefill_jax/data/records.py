@@ -24,10 +24,11 @@ import threading
 import zlib
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from facefill_jax.data import example
-from facefill_jax.data.sources import DAMAGED, read_photo
+from facefill_jax.data.sources import DAMAGED
 from facefill_jax.labels import VOID, check_labels
 
 BUILD, INDEX, FEATURES, INFO = "build.json", "index.jsonl", "features.json", "dataset_info.json"
@@ -137,7 +138,7 @@ def decode_record(data: bytes, where: str) -> dict:
   """A record's bytes -> the item that a source gives. ValueError names `where`."""
   try:
     features = example.decode(data)
-    photo = read_photo(features["photo"][0])[0]
+    photo = _decode_photo(features["photo"][0])
     labels = np.frombuffer(zlib.decompress(features["layout"][0]), np.uint8)
     labels = labels.reshape(photo.shape[:2])
     landmarks = np.asarray(features["landmarks"], np.float32).reshape(5, 2)
@@ -146,6 +147,14 @@ def decode_record(data: bytes, where: str) -> dict:
     raise ValueError(f"{where} cannot be decoded: {str(error).splitlines()[0]}") from error
   check_labels(labels, where)
   return item if np.isnan(landmarks).any() else item | {"landmarks": landmarks}
+
+
+def _decode_photo(data: bytes) -> np.ndarray:
+  """JPEG or PNG, uint8 (h, w, 3): by OpenCV, in three quarters of Pillow's time."""
+  photo = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+  if photo is None:
+    raise ValueError("its photo is neither JPEG nor PNG, or is damaged")
+  return cv2.cvtColor(photo, cv2.COLOR_BGR2RGB, photo)
 
 
 def content_sum(features: dict) -> str:

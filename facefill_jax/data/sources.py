@@ -261,7 +261,7 @@ def resize_nearest(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   rows, columns = (
     (np.arange(new) * 2 + 1) * old // (2 * new) for old, new in zip(array.shape, size, strict=True)
   )
-  return array[rows[:, None], columns]
+  return array.take(rows, 0).take(columns, 1)  # a third of the time of array[rows, columns]
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:

@@ -52,6 +52,7 @@ def build(
   *,
   workers: int = 1,
   overwrite: bool = False,
+  per_shard: int = RECORDS_PER_SHARD,
   progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict:
   """Builds a set, or what is missing of it.
@@ -63,6 +64,7 @@ def build(
     form: how photos are stored.
     workers: processes; 1 works in this one.
     overwrite: remove a set that was built there with other options or of other photos.
+    per_shard: records in a shard; what a kill can cost is that many for each worker.
     progress: is told (records done, records in all), from this process.
 
   Returns:
@@ -73,13 +75,13 @@ def build(
     ValueError: a photo cannot be read, or another build is at work there.
   """
   order = sorted(range(len(source)), key=lambda i: natural(source.ids[i]))
-  plan = _plan(name, source, order, form)
+  plan = _plan(name, source, order, form) | {"per_shard": per_shard}
   os.makedirs(directory, exist_ok=True)
   with _alone(directory):
     if _prepare(directory, plan, overwrite):
       progress(len(order), len(order))
       return records.read_build(directory)
-    tasks = _tasks(name, order)
+    tasks = _tasks(name, order, per_shard)
     notes = {}
     for file in tasks:
       if note := finished_shard(directory, file):
@@ -161,9 +163,9 @@ def _alone(directory: str) -> Iterator[None]:
     os.close(lock)
 
 
-def _tasks(name: str, order: list[int]) -> dict[str, list[int]]:
+def _tasks(name: str, order: list[int], per_shard: int) -> dict[str, list[int]]:
   """Shard file -> indices of its photos."""
-  blocks = [order[i : i + RECORDS_PER_SHARD] for i in range(0, len(order), RECORDS_PER_SHARD)]
+  blocks = [order[i : i + per_shard] for i in range(0, len(order), per_shard)]
   count = len(blocks)
   return {
     f"{name}-faces.array_record-{i:05d}-of-{count:05d}": block for i, block in enumerate(blocks)
