@@ -25,7 +25,7 @@ def test_round_trip_in_sorted_order():
 
 
 def test_protobuf_agrees():
-  tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto.tf_example_pb2")
+  tf_example_pb2 = pytest.importorskip("tensorflow_datasets.proto").tf_example_pb2
   features = {"b": b"xyz" * 100, "f": np.float32([0.1, -2]), "i": -(2**63), "k": 2**63 - 1}
   parsed = tf_example_pb2.Example.FromString(example.encode(features)).features.feature
   assert parsed["b"].bytes_list.value[0] == features["b"]
