@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -182,9 +183,7 @@ def _input_failures() -> Iterator[None]:
 @contextlib.contextmanager
 def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
   """A bar on stderr if that is a terminal; gives a function to tell it (done, total)."""
-  with click.progressbar(
-    length=1, label=label, file=click.get_text_stream("stderr"), show_pos=True
-  ) as bar:
+  with click.progressbar(length=1, label=label, file=sys.stderr, show_pos=True) as bar:
 
     def tell(done: int, total: int) -> None:
       bar.length = max(total, 1)

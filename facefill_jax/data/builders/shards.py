@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from facefill_jax.data import example, records
-from facefill_jax.data.pipeline import cut, random_square
+from facefill_jax.data.crops import cut, random_square
 from facefill_jax.labels import CLASSES, VOID
 
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}  # 4:4:4. 44.7 dB on CelebA-HQ at 256 px
