@@ -58,7 +58,7 @@ def build(
     with _progress("building") as progress:
       try:
         about = building.build(
-          name, source, str(target), Form(size, lossless), workers=workers or os.cpu_count(),
+          name, source, str(target), Form(size, lossless), workers=workers or _cores(),
           overwrite=overwrite, progress=progress,
         )  # fmt: skip
       except building.ExistsError as error:
@@ -83,9 +83,7 @@ def verify(options, directory, workers, verbose) -> None:
   with _input_failures():
     about = records.read_build(str(directory))
     with _progress("verifying") as progress:
-      report = verifying.verify(
-        str(directory), workers=workers or os.cpu_count(), progress=progress
-      )
+      report = verifying.verify(str(directory), workers=workers or _cores(), progress=progress)
   for problem in report.problems[:_LISTED]:
     click.echo(problem, err=True)
   click.echo(_summary(about, builders.OFFICIAL_COUNTS))
@@ -135,6 +133,11 @@ def _parts(split: str, source, required: bool) -> str:
   left_out = len(source) - sum(map(len, parts.values()))
   counts = ", ".join(f"{len(indices)} {part}" for part, indices in parts.items())
   return f"{counts}; {left_out} in none" if left_out else counts
+
+
+def _cores() -> int:
+  """Those that this process may use."""
+  return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_apart(target: Path, *origins: Path | None) -> None:

@@ -50,7 +50,7 @@ class Prepared:
     """The features of a record by flat name ("landmarks/nose_x"), and where it lies, for errors."""
     path, position = self._files.place(index)
     where = f"{path}, record {position} (id {self.ids[index]})"
-    data = self._files[index]
+    data = self._files.read(index, where)
     try:
       return example.decode(data), where
     except ValueError as error:

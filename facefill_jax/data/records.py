@@ -63,14 +63,14 @@ class ShardFiles:
     shard = int(np.searchsorted(self._ends, index, "right"))
     return self.paths[shard], index - int(self._ends[shard]) + self.lengths[shard]
 
-  def __getitem__(self, index: int) -> bytes:
-    """The bytes of a record. ValueError names the file and the position if it is damaged."""
+  def read(self, index: int, where: str) -> bytes:
+    """The bytes of a record. ValueError names `where` if it is damaged."""
     path, position = self.place(index)
     try:
       return self._reader(path).read([position])[0]
     except (RuntimeError, IndexError, ValueError) as error:
       reason = str(error).split("\n")[0] or type(error).__name__
-      raise ValueError(f"{path}, record {position}: cannot be read: {reason}") from error
+      raise ValueError(f"{where} cannot be read: {reason}") from error
 
   def _reader(self, path: str):
     from array_record.python import array_record_module
@@ -126,7 +126,8 @@ class Records:
 
   def __getitem__(self, index: int) -> dict:
     """Decodes one record; ValueError names shard, position and id if that cannot be done."""
-    return decode_record(self._files[index], self.where(index))
+    where = self.where(index)
+    return decode_record(self._files.read(index, where), where)
 
   def where(self, index: int) -> str:
     """A record's place as a person would write it."""

@@ -118,7 +118,7 @@ def _verify_shard(task: tuple) -> Report:
 def _verify_record(files, position: int, row: list, size: int, where: str, report: Report) -> None:
   """Counts a good record; ValueError for another."""
   photo_id, number, labelled, part, digest = row
-  data = files[position]
+  data = files.read(position, where)
   features = example.decode(data)
   plain = {name: _one(values) for name, values in features.items()}
   if records.content_sum(plain) != digest or plain.get("sha256") != digest.encode():

@@ -199,11 +199,14 @@ def flip(path, what):
 
 
 def test_a_flipped_bit_is_named(mine):
-  raw = records.Records(mine)._files[3]
+  raw = records.Records(mine)._files.read(3, "")
   flip(shard(mine, 1), raw[200:300])
   (problem,) = verifying.verify(mine).problems
-  assert problem.startswith(f"{shard(mine, 1)}, record 1 (id 10): ") and "hash mismatch" in problem
-  with pytest.raises(ValueError, match=r"00001-of-00003, record 1.*cannot be read"):
+  assert (
+    problem.startswith(f"{shard(mine, 1)}, record 1 (id 10) cannot be read: ")
+    and "hash mismatch" in problem
+  )
+  with pytest.raises(ValueError, match=r"00001-of-00003, record 1 \(id 10\) cannot be read"):
     records.Records(mine)[3]
 
 
