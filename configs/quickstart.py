@@ -30,9 +30,10 @@ def get_config(variant: str = "") -> ConfigDict:
   c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
 
   c.data = ConfigDict()
-  c.data.kind = "drawn"  # drawn or folder
+  c.data.kind = "drawn"  # drawn, folder, records or tfds: configs/README.md
   c.data.about = "faces drawn by facefill_jax"  # one line for the model card
-  c.data.path = ""  # directory or .zip of photos
+  c.data.path = ""  # directory or .zip of photos, or of a built set
+  c.data.split = "all"  # for records and tfds: `facefill data splits` says what there is
   c.data.labels = ""  # directory or .zip of label PNGs with the photos' names; may be empty
   c.data.unlabelled = ()  # more photos, without labels
   c.data.unlabelled_share = 0.5  # of the samples, if there are any

@@ -39,7 +39,7 @@ def flip_labels(labels: np.ndarray) -> np.ndarray:
   Returns:
     The same shape and dtype.
   """
-  return MIRROR[labels[..., ::-1]]
+  return MIRROR.take(labels[..., ::-1])
 
 
 def colourise(labels: np.ndarray) -> np.ndarray:

@@ -145,9 +145,12 @@ class Run:
     )
     self.masks = settings.splat("masks", mask_lib.MaskMix, c.masks.to_dict())
     self.masks.check()
-    if LAYOUT in self.trained and c.data.kind == "folder" and not c.data.labels:
+    if LAYOUT in self.trained and not opening.has_layouts(
+      c.data.kind, c.data.labels, self.sources[0][0]
+    ):
+      lacking = "data.labels is empty" if c.data.kind == "folder" else "no photo has a layout"
       raise ValueError(
-        f"stages is {c.stages!r} but data.labels is empty: the layout stage needs label PNGs; give "
+        f"stages is {c.stages!r} but {lacking}: the layout stage needs label PNGs; give "
         "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
       )
     mask_files = c.eval.masks_folder

@@ -38,9 +38,9 @@ import dataclasses
 
 import numpy as np
 
+from facefill_jax.data.decoding import resize_nearest
 from facefill_jax.data.fixed_point import below, words
 from facefill_jax.data.free_form import Brush, Lama
-from facefill_jax.data.sources import resize_nearest
 
 VERSION = 1
 """Part of every random key: another number, another set of masks. Goes up if any bit changes."""

@@ -1,11 +1,15 @@
 """From a choice of data to sources: what a run trains on, and what it holds out."""
 
-from facefill_jax.data import bad_records
+from facefill_jax.data import bad_records, records, splits
+from facefill_jax.data.builders.celeb_a import CelebA
+from facefill_jax.data.builders.celeb_a_hq import CelebAHQ
 from facefill_jax.data.drawn_faces import DrawnFaces
 from facefill_jax.data.masks import spread
-from facefill_jax.data.sources import Folder, hold_out
+from facefill_jax.data.prepared import Prepared
+from facefill_jax.data.records import Records
+from facefill_jax.data.sources import Folder, Subset, hold_out
 
-KINDS = ("drawn", "folder")
+KINDS = ("drawn", "folder", "records", "tfds")
 _KEPT = 10_000  # so many drawn faces are kept in memory: 164 MB at 64 px
 DRAWN_HELD_OUT = 2**30  # drawn faces from this index on are never trained on
 
@@ -14,6 +18,7 @@ def open_data(
   *,
   kind: str,
   path: str = "",
+  split: str = "all",
   labels: str = "",
   unlabelled: tuple[str, ...] = (),
   unlabelled_share: float = 0.5,
@@ -29,8 +34,11 @@ def open_data(
   """Opens the sources of a run.
 
   Args:
-    kind: "drawn" (no files) or "folder".
-    path: directory or .zip of photos.
+    kind: "drawn" (no files), "folder", "records" (a set that `facefill data build` made) or "tfds"
+      (celeb_a or celeb_a_hq as TFDS prepared it).
+    path: directory or .zip of photos; or the directory of the set.
+    split: for sets, which photos are trained on and which are held out, see `data.splits`; its test
+      part is neither. "all" holds out `held_out` of them.
     labels: directory or .zip of label PNGs with the photos' names, or "".
     unlabelled: more directories or .zips of photos, without labels.
     unlabelled_share: share of the samples that come from `unlabelled`, evenly from each.
@@ -55,14 +63,23 @@ def open_data(
     faces = DrawnFaces(resolution, seed, 0, drawn_faces, keep=drawn_faces <= _KEPT)
     return [(faces, 1.0)], DrawnFaces(resolution, seed, DRAWN_HELD_OUT, max(held_out, 1))
   if not path:
-    raise ValueError("data.path is empty: give --config.data.path=DIRECTORY (or .zip) of photos")
+    raise ValueError(
+      "data.path is empty: give --config.data.path=DIRECTORY (or .zip) of photos, or of a built set"
+    )
   if not 0 <= unlabelled_share < 1:
     raise ValueError(f"data.unlabelled_share must be in [0, 1), got {unlabelled_share}")
   if not 0 < zoom[0] <= zoom[1] <= 1:
     raise ValueError(f"data.zoom must be 0 < low <= high <= 1, got {zoom}")
   min_size = int(resolution / zoom[0])
-  main = Folder(path, labels, min_size=min_size)
-  if held_out_path:
+  if kind != "folder" and (labels or held_out_path or held_out_labels):
+    raise ValueError(
+      "data.labels, data.held_out_path and data.held_out_labels are for the kind 'folder'; "
+      f"{kind!r} has its own labels and holds out by data.split"
+    )
+  main = Folder(path, labels, min_size=min_size) if kind == "folder" else _open_set(kind, path)
+  if kind != "folder" and split != "all":
+    main, kept = _divide(main, split)
+  elif held_out_path:
     kept = Folder(held_out_path, held_out_labels, min_size=resolution)
   else:
     main, kept = hold_out(main, held_out, seed)
@@ -76,18 +93,50 @@ def open_data(
   return list(zip([main, *more], weights, strict=True)), kept
 
 
-def open_source(path: str, labels: str = "", *, min_size: int | None = None) -> Folder:
+def open_source(path: str, labels: str = "", *, min_size: int | None = None) -> Folder | Records:
   """The photos of one place, whatever holds them.
 
   Args:
-    path: directory or .zip of photos.
+    path: directory or .zip of photos, or the directory of a built set.
     labels: directory or .zip of their label PNGs, or "".
     min_size: see `Folder`.
 
   Raises:
-    ValueError: as `Folder`.
+    ValueError: as `Folder` and `Records`; labels given for a built set, which has its own.
   """
+  if records.is_build(path):
+    if labels:
+      raise ValueError(f"labels: {path} is a built set and has its own")
+    return Records(path)
   return Folder(path, labels, min_size=min_size)
+
+
+def has_layouts(kind: str, labels: str, source) -> bool:
+  """Whether a layout network can learn from the first source of `open_data`, by its kind."""
+  if kind == "records":
+    return any(source.source.labelled[i] for i in source.indices)
+  return kind == "drawn" or (kind == "folder" and bool(labels))
+
+
+def _open_set(kind: str, path: str):
+  if kind == "records":
+    return Records(path)
+  name = Prepared(path).name
+  if name not in ("celeb_a", "celeb_a_hq"):
+    raise ValueError(f"{path}: the TFDS set {name!r} is not one of celeb_a, celeb_a_hq")
+  return CelebA(path) if name == "celeb_a" else CelebAHQ(path)
+
+
+def _divide(source, split: str) -> tuple[Subset, Subset]:
+  """(train, held out) of a set, by the train and validation parts of a split."""
+  parts = splits.divide(split, source.ids, source.numbers, source.official)
+  for part in ("train", "validation"):
+    if not parts[part]:
+      raise ValueError(
+        f"data.split {split!r} leaves nothing for {part} of the {len(source)} photos; take another "
+        "one, or 'all' with data.held_out"
+      )
+  return Subset(source, parts["train"]), Subset(source, parts["validation"])
 
 
 def check_items(source, on_bad_record: str = "error", count: int = 64) -> None:
