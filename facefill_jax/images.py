@@ -90,6 +90,12 @@ def sharpen(photo: Photo, gain: float) -> Photo:
   return photo + gain * (photo - blur(photo))
 
 
+def move_detail_only(photo: Photo) -> Photo:
+  """The photo itself, but gradients reach only what `blur` takes away."""
+  coarse = blur(photo)
+  return jax.lax.stop_gradient(coarse) + (photo - coarse)
+
+
 def jitter(rng: jax.Array, reach: int, *pictures: Array) -> tuple[Array, ...]:
   """All pictures (b h w c) moved together by up to `reach` pixels each way, edges repeated."""
   y, x = jax.random.randint(rng, (2,), 0, 2 * reach + 1)

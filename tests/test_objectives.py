@@ -239,6 +239,24 @@ def test_texture_critic_compares_whole_pictures():
   np.testing.assert_array_equal(pair.valid, inputs.paired)
 
 
+def test_the_critic_may_be_left_to_move_the_detail_only():
+  inputs = make_inputs()
+  filled = fake_for(inputs)
+
+  def adversarial(filled, only):
+    objective = texture({"adversarial"}, adversary_moves_detail_only=only)
+    outputs = {"filled": filled}
+    return objective.terms(outputs, inputs, JUDGES, critic, LOOK)["adversarial"]
+
+  (value, slope), (want, _) = (
+    jax.value_and_grad(adversarial)(filled, only) for only in (True, False)
+  )
+  np.testing.assert_allclose(value, want, rtol=1e-5)
+  # Moving a whole region up or down, far from its rim, is not for the critic to ask.
+  assert np.abs(np.asarray(slope)).max() > 0
+  np.testing.assert_allclose(np.asarray(slope).sum((1, 2)), 0, atol=1e-4)
+
+
 def test_texture_critic_compares_sharpened_pictures():
   inputs = make_inputs()
   fake = fake_for(inputs)

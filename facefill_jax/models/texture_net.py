@@ -5,6 +5,7 @@ no layers: the structure here is ours (decisions in each class).
 """
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -74,6 +75,33 @@ class Modulated(nn.Module):
     spread = jnp.einsum("bhwk,bkc->bhwc", layout.astype(self.dtype), table.astype(self.dtype))
     gamma, beta = jnp.split(spread, 2, axis=-1)
     return nn.silu(x * (1 + gamma) + beta)
+
+
+class Grain(nn.Module):
+  """Noise for the last convolution to draw with, in the hole only, so strong in each class.
+
+  StyleGAN's noise inputs (Karras et al. 2019, arXiv 1812.04948): the strands of hair that nobody
+  saw are chance, and a network that has none to draw on leaves them out. Only the finest detail of
+  the noise is let through (coarser noise cost a dB for the same detail), as strong as the features
+  at the start. It is drawn from the bits of z: the same z is the same picture, whatever the batch.
+  """
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, "b h w c"],
+    hole: Float[Array, "b h w 1"],
+    layout: Float[Array, "b h w k"],
+    z: Float[Array, "b l"],
+  ) -> Float[Array, "b h w c"]:
+    strength = self.param("strength", nn.initializers.ones, (NUM_CLASSES, x.shape[-1]))
+    bits = jax.lax.bitcast_convert_type(z[:, :2].astype(jnp.float32), jnp.uint32)
+    keys = jax.random.wrap_key_data(bits, impl="threefry2x32")
+    noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
+    noise = noise - images.blur(noise)
+    size = jnp.sqrt(jnp.square(x.astype(jnp.float32)).mean((1, 2, 3), keepdims=True) + 1e-6)
+    spread = jnp.einsum("bhwk,kc->bhwc", layout * hole * size, strength)
+    return x + (spread * noise).astype(x.dtype)
 
 
 class TextureNet(nn.Module):
@@ -173,6 +201,7 @@ class TextureNet(nn.Module):
     y = modulated(x, 2, "norm_head")
     y = nn.Conv(4 * HEAD, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head")(y)
     y = nn.silu(depth_to_space(y, 2))
+    y = Grain(name="grain")(y, mask, layout, z)
     small = nn.initializers.variance_scaling(0.01, "fan_in", "normal")
     y = nn.Conv(3, (3, 3), padding=1, kernel_init=small, dtype=self.dtype, name="output")(y)
     # A straight way from features to pixels, as StyleGAN2's (Karras et al. 2020, arXiv 1912.04958).

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facefill_jax.labels import MIRROR, NUM_CLASSES
-from facefill_jax.models.texture_net import LATENT, ClassStyle
+from facefill_jax.models.texture_net import LATENT, ClassStyle, Grain
 
 RNG = np.random.default_rng(0)
 
@@ -140,3 +140,38 @@ def test_class_style_never_reads_the_hole(style):
     np.testing.assert_array_equal(got, want)
   nothing = styles(np.full_like(features, np.nan), np.zeros_like(known), layout)
   np.testing.assert_allclose(nothing, np.stack([params["learned"]] * 2), atol=1e-6)
+
+
+def grain(x, hole, layout, z, strength=None):
+  strength = np.ones((NUM_CLASSES, x.shape[-1]), np.float32) if strength is None else strength
+  run = jax.jit(lambda *given: Grain().apply({"params": {"strength": strength}}, *given))
+  return np.asarray(run(x, hole, layout, z))
+
+
+def test_grain_is_in_the_hole_and_fine():
+  x, z = np.full((2, 32, 32, 4), 3.0, np.float32), normal(2, LATENT)
+  hole = np.zeros((2, 32, 32, 1), bool)
+  hole[:, :, 16:] = True
+  layout = np.zeros((2, 32, 32, NUM_CLASSES), np.float32)
+  layout[:, :16, :, 1] = layout[:, 16:, :, 13] = 1  # skin above, hair below
+  strength = np.zeros((NUM_CLASSES, 4), np.float32)
+  strength[13] = 0.5
+  added = grain(x, hole, layout, z, strength) - x
+  assert (added[:, :, :16] == 0).all() and (added[:, :16] == 0).all()
+  hair = added[:, 16:, 16:]
+  # White noise less its binomial mean: 1 - 2 / 4 (the centre) + 9 / 64 (the squares) of its variance.
+  np.testing.assert_allclose(hair.std(), 3.0 * 0.5 * np.sqrt(1 - 0.5 + 9 / 64), rtol=0.1)
+  coarse = hair.reshape(2, 4, 4, 4, 4, 4).mean((2, 4))
+  assert coarse.std() < 0.15 * hair.std()  # of white noise: a quarter
+
+
+def test_grain_depends_on_z_alone_and_not_on_the_batch():
+  x, z = normal(3, 8, 8, 4), normal(3, LATENT)
+  hole = np.ones((3, 8, 8, 1), bool)
+  layout = np.full((3, 8, 8, NUM_CLASSES), 1 / NUM_CLASSES, np.float32)
+  want = grain(x, hole, layout, z)
+  np.testing.assert_array_equal(grain(x, hole, layout, z), want)
+  alone = grain(x[1:2], hole[1:2], layout[1:2], z[1:2])
+  np.testing.assert_allclose(alone, want[1:2], atol=1e-6)
+  other = grain(x, hole, layout, z[::-1])
+  assert np.abs(other - want)[0].max() > 0.1
