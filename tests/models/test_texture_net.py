@@ -159,7 +159,7 @@ def test_grain_is_in_the_hole_and_fine():
   added = grain(x, hole, layout, z, strength) - x
   assert (added[:, :, :16] == 0).all() and (added[:, :16] == 0).all()
   hair = added[:, 16:, 16:]
-  # White noise less its binomial mean: 1 - 2 / 4 (the centre) + 9 / 64 (the squares) of its variance.
+  # White noise less its binomial mean: 1 - 2/4 (centre) + 9/64 (squares) of its variance.
   np.testing.assert_allclose(hair.std(), 3.0 * 0.5 * np.sqrt(1 - 0.5 + 9 / 64), rtol=0.1)
   coarse = hair.reshape(2, 4, 4, 4, 4, 4).mean((2, 4))
   assert coarse.std() < 0.15 * hair.std()  # of white noise: a quarter
