@@ -79,10 +79,10 @@ def get_config(variant: str = "") -> ConfigDict:
 
   c.texture = ConfigDict()
   c.texture.losses = ConfigDict(
-    # Ours. The layout must outweigh what the surroundings suggest, or it is not obeyed. The
-    # adversary moves fine detail only (below), so its weight costs little of the hole's PSNR.
+    # Ours. The layout must outweigh what the surroundings suggest, or it is not obeyed. A weak
+    # adversary: at 1, on detail only, a run so short ended 1 dB lower and obeyed less.
     {
-      "known_l1": 5.0, "hole_l1": 10.0, "perceptual": 2.0, "style": 0.0, "adversarial": 1.0,
+      "known_l1": 1.0, "hole_l1": 10.0, "perceptual": 2.0, "style": 0.0, "adversarial": 0.15,
       "layout_consistency": 12.0, "feature_matching": 0.0, "diversity": 0.0,
     }
   )  # fmt: skip
@@ -90,8 +90,8 @@ def get_config(variant: str = "") -> ConfigDict:
   c.texture.true_layout_share = 0.5
   c.texture.swapped_layout_share = 0.4
   c.texture.drop_features_share = 0.3
-  c.texture.critic_sharpening = 4.0  # ours: detail weighs as much as colour
-  c.texture.adversary_moves_detail_only = True  # ours: colours are the other terms' business
+  c.texture.critic_sharpening = 0.0  # how much stronger the critic sees fine detail
+  c.texture.adversary_moves_detail_only = False
   c.texture.optimiser = ConfigDict(
     {
       "name": "adam", "lr": 1e-3, "b1": 0.9, "b2": 0.99, "weight_decay": 0.0, "clip": 10.0,
