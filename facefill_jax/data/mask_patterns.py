@@ -28,10 +28,13 @@ which chance alone brings to .019 in 5 % and to .023 in 1 % of the cases for 10,
     comodgan     256  10,000     .7294      .7308     .0086
     mat_small    256  10,000     .2198      .2214     .0116
     mat_large    256  10,000     .4054      .4082     .0140
+    lama_thin    512  10,000     .2844      .2842     .0097
+    lama_medium  512  10,000     .2701      .2718     .0106
+    lama_thick   512  10,000     .2635      .2661     .0132
     mat_small    512  10,000     .2166      .2176     .0089
-    mat_large    512   4,000     .4002      .4004     .0198  (of theirs 10,000: 5 % at .025)
+    mat_large    512  10,000     .4013      .4004     .0130
 
-LaMa's three at 512, RePaint's and DPS's have not been compared.
+RePaint's and DPS's have not been compared.
 """
 
 import dataclasses
