@@ -6,7 +6,7 @@ Reproduces nothing: a starting point. The photos should be framed alike (aligned
         --config.data.path=PHOTOS --config.data.labels=LABELS
 
 Without labels, give --config.stages=texture --config.init_from=WORKDIR of a run that had some.
-Cost: an hour or more on 2 CPU cores. Estimated from shorter runs (25 to 45 photos/s a stage).
+Cost: two hours or more on 2 CPU cores. Estimated from shorter runs (15 to 30 photos/s a stage).
 Variants: `:smoke` (drawn faces, size `tiny`, seconds), `:small` (this), `:base`, `:paper`.
 "Ours" marks our own choices; see README.md, "The paper and our deviations".
 """
