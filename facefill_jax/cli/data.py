@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli import data_label, data_show
-from facefill_jax.cli.failures import InputFailure
+from facefill_jax.cli.failures import InputFailure, input_failures
 
 _DIR = click.Path(path_type=Path)
 _LISTED = 20  # problems that are printed one by one
@@ -54,7 +54,7 @@ def build(
   if name not in builders.NAMES:
     raise click.UsageError(f"{name!r} is not one of {', '.join(builders.NAMES)}")
   _check_apart(target, origin, labels)
-  with _input_failures():
+  with input_failures():
     source = builders.open_originals(name, str(origin), labels=str(labels or ""), size=size)
     with _progress("building") as progress:
       try:
@@ -81,7 +81,7 @@ def verify(options, directory, workers, verbose) -> None:
   options["verbose"] = verbose
   from facefill_jax.data import builders, records, verifying
 
-  with _input_failures():
+  with input_failures():
     about = records.read_build(str(directory))
     with _progress("verifying") as progress:
       report = verifying.verify(str(directory), workers=workers or _cores(), progress=progress)
@@ -109,7 +109,7 @@ def show_splits(options, name, directory, verbose) -> None:
 
   if name is not None and name.partition(":")[0] not in splits.RULES:
     raise click.UsageError(f"{name!r} is not one of {', '.join(splits.RULES)}")
-  with _input_failures():
+  with input_failures():
     source = records.Records(str(directory)) if directory else None
   for each in [name] if name else splits.RULES:
     click.echo(f"{each}: {splits.RULES[each.partition(':')[0]]}")
@@ -172,15 +172,6 @@ def _print_classes(report) -> None:
   total = report.pixels.sum()
   for name, pixels, photos in zip(CLASSES, report.pixels, report.photos, strict=True):
     click.echo(f"{name:<12}{pixels / total:>10.3%}{photos / report.labelled:>10.1%}")
-
-
-@contextlib.contextmanager
-def _input_failures() -> Iterator[None]:
-  """What is wrong with files becomes exit code 3."""
-  try:
-    yield
-  except (ValueError, OSError) as error:
-    raise InputFailure(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from facefill_jax.cli.failures import InputFailure, ModelFailure, SomeFailed
+from facefill_jax.cli.failures import InputFailure, ModelFailure, SomeFailed, input_failures
 
 _DIR = click.Path(path_type=Path, file_okay=False)
 
@@ -66,10 +66,8 @@ def _run(labeller, source, labels: Path, confidence: Path | None) -> int:
     failed.append(error)
     click.echo(f"skipped: {error}", err=True)
 
-  try:
-    with click.progressbar(length=len(source), label="labelling", file=sys.stderr) as bar:
-      for number in labelling.label_source(labeller, source, outputs, bad=bad):
-        bar.update(number)
-  except (ValueError, OSError) as error:
-    raise InputFailure(str(error)) from error
+  bar = click.progressbar(length=len(source), label="labelling", file=sys.stderr)
+  with input_failures(), bar:
+    for number in labelling.label_source(labeller, source, outputs, bad=bad):
+      bar.update(number)
   return len(failed)

@@ -1,5 +1,8 @@
 """What the commands exit with: 0 ok, 2 usage (click's own), and these."""
 
+import contextlib
+from collections.abc import Iterator
+
 import click
 
 CANCELLED = 130  # 128 + SIGINT, as shells have it
@@ -21,6 +24,15 @@ class SomeFailed(click.ClickException):
   """Some of many could not be done; the others are."""
 
   exit_code = 5
+
+
+@contextlib.contextmanager
+def input_failures() -> Iterator[None]:
+  """What is wrong with files becomes exit code 3."""
+  try:
+    yield
+  except (ValueError, OSError) as error:
+    raise InputFailure(str(error)) from error
 
 
 def describe(error: Exception) -> str:

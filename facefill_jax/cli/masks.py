@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from facefill_jax.cli.failures import InputFailure
+from facefill_jax.cli.failures import InputFailure, input_failures
 
 _FILE = click.Path(path_type=Path)
 _COUNTED = 1000  # masks drawn for `stats`
@@ -56,14 +56,13 @@ def build(options, protocol, directory, count, size, seed, labels, overwrite, ve
   chosen = _open(protocol, labels)
   if count is None and chosen.count is None:
     raise click.UsageError(f"{protocol} has no end: give --count", click.get_current_context())
-  try:
-    made = mask_sets.build(
-      chosen, directory, count=count, size=size, seed=seed, overwrite=overwrite, progress=_tell
-    )
-  except mask_sets.ExistsError as error:
-    raise click.UsageError(str(error), click.get_current_context()) from error
-  except (ValueError, OSError) as error:
-    raise InputFailure(str(error)) from error
+  with input_failures():
+    try:
+      made = mask_sets.build(
+        chosen, directory, count=count, size=size, seed=seed, overwrite=overwrite, progress=_tell
+      )
+    except mask_sets.ExistsError as error:
+      raise click.UsageError(str(error), click.get_current_context()) from error
   click.echo(f"wrote {made['count']} masks to {directory}", err=True)
 
 

@@ -8,14 +8,11 @@ processes, nor on where a run was resumed.
 import collections.abc
 import itertools
 import math
-import multiprocessing
 import os
 import shutil
 import signal
-import threading
 import weakref
 
-import cv2
 import grain
 import numpy as np
 from absl import flags
@@ -24,6 +21,7 @@ from facefill_jax.data import bad_records
 from facefill_jax.data.decoding import resize_nearest
 from facefill_jax.data.masks import FolderMasks, MaskMix, spread
 from facefill_jax.data.squares import cut, mirror, random_square
+from facefill_jax.data.workers import start as start_worker
 
 
 class Batches(collections.abc.Iterator):
@@ -179,18 +177,10 @@ def batches(
 
 
 def _start_worker(index: int, count: int) -> None:
-  """Runs first in each worker: it obeys its parent alone, and does not outlive it."""
-  # A signal sent to the whole group is for the parent, which may still want a batch before it
-  # saves and closes its workers; a killed parent (SIGKILL) cannot close them.
-  signal.signal(signal.SIGINT, signal.SIG_IGN)
+  """Runs first in each worker."""
+  # The parent may still want a batch before it saves and closes its workers.
   signal.signal(signal.SIGTERM, signal.SIG_IGN)
-  cv2.setNumThreads(1)
-  threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent() -> None:
-  multiprocessing.parent_process().join()
-  os._exit(1)
+  start_worker()
 
 
 def _check_shared_memory(workers: int, batch_bytes: int) -> None:

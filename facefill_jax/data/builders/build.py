@@ -15,13 +15,9 @@ import multiprocessing
 import os
 import re
 import shutil
-import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-
-import cv2
 
 from facefill_jax.data import records
 from facefill_jax.data.builders.shards import (
@@ -34,6 +30,7 @@ from facefill_jax.data.builders.shards import (
   write_shard,
 )
 from facefill_jax.data.sources import natural
+from facefill_jax.data.workers import start as start_worker
 
 RECORDS_PER_SHARD = 512
 PLAN = "plan.json"
@@ -206,16 +203,8 @@ _WORK: list = []  # of a worker process: source, directory, form
 
 
 def _start_worker(*work) -> None:
-  signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends its workers
-  cv2.setNumThreads(1)
-  threading.Thread(target=_follow_parent, daemon=True).start()
+  start_worker()
   _WORK[:] = work
-
-
-def _follow_parent() -> None:
-  """A killed parent cannot end its workers."""
-  multiprocessing.parent_process().join()
-  os._exit(1)
 
 
 def _work(file: str, indices: list[int]) -> dict:
