@@ -76,7 +76,9 @@ def get_config(variant: str = "base") -> ConfigDict:
       "warmup_images": 0, "decay_images": 0,
     }
   )  # fmt: skip
+  c.layout.adversary = "wgan_gp"  # or hinge_r1
   c.layout.penalty = 10.0  # Gulrajani et al. 2017
+  c.layout.penalty_every = 1  # steps
   c.layout.drift = 1e-3  # Karras et al. 2018 (progressive GAN)
   c.layout.generator_every = 1  # critic steps per generator step
   c.layout.adversary_starts_at_images = 0  # 0: at once
@@ -109,7 +111,9 @@ def get_config(variant: str = "base") -> ConfigDict:
       "warmup_images": 0, "decay_images": 0,
     }
   )  # fmt: skip
+  c.texture.adversary = "wgan_gp"  # or hinge_r1
   c.texture.penalty = 10.0
+  c.texture.penalty_every = 1  # steps
   c.texture.drift = 1e-3
   c.texture.generator_every = 1
   # Ours: colours first; a critic of mere smears teaches little, at twice the cost of a step.

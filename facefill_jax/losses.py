@@ -105,11 +105,39 @@ def soft_dice(
   return masked_mean(1.0 - (2.0 * overlap + 1.0) / (size + 1.0), truth.sum((1, 2)) > 0)
 
 
-def critic_loss(
+def wasserstein(
   real: Float[Array, "b"], fake: Float[Array, "b"], valid: Bool[Array, "b"]
 ) -> Float[Array, ""]:
   """E[D(fake)] - E[D(real)] over valid photos (Arjovsky et al. 2017, arXiv 1701.07875, eq. 2)."""
   return masked_mean(fake, valid) - masked_mean(real, valid)
+
+
+def hinge(values: Float[Array, "b n"], weights: Float[Array, "b n"]) -> Float[Array, "b"]:
+  """Weighted sum of max(0, 1 - value): what a verdict that should be high lacks, a photo.
+
+  The critic's loss of Lim and Ye 2017 (arXiv 1705.02894) is that of the real verdicts and of the
+  negated fake ones; the generator's is the fake score with its sign turned.
+  """
+  check_same_shape(values=values, weights=weights)
+  return (weights * jax.nn.relu(1.0 - values)).sum(-1)
+
+
+def r1_penalty(
+  score: Callable,
+  real: Float[Array, "b h w c"],
+  changeable: Bool[Array, "b h w 1"],
+) -> Float[Array, ""]:
+  """E[|grad_x D(x)|^2] / 2 at real pictures (Mescheder et al. 2018, arXiv 1801.04406, eq. 9).
+
+  With respect to the candidate, and only where it can change, as `gradient_penalty`.
+  """
+  gradient = _changeable_gradient(score, real, changeable)
+  return 0.5 * masked_mean(jnp.square(gradient).sum((1, 2, 3)), changeable.any((1, 2, 3)))
+
+
+def _changeable_gradient(score, point, changeable):
+  gradient = jax.grad(lambda x: score(x).sum())(point).astype(jnp.float32)
+  return jnp.where(changeable, gradient, 0.0)
 
 
 def gradient_penalty(
@@ -130,8 +158,7 @@ def gradient_penalty(
   check_same_shape(real=real, fake=fake)
   mix = jax.random.uniform(rng, (real.shape[0], 1, 1, 1))
   point = mix * real + (1.0 - mix) * fake
-  gradient = jax.grad(lambda x: score(x).sum())(point).astype(jnp.float32)
-  gradient = jnp.where(changeable, gradient, 0.0)
+  gradient = _changeable_gradient(score, point, changeable)
   norm = jnp.sqrt(jnp.square(gradient).sum((1, 2, 3)) + 1e-12)
   return masked_mean(jnp.square(norm - 1.0), changeable.any((1, 2, 3)))
 

@@ -90,8 +90,8 @@ class LayoutObjective:
 
   def _adversarial(self, logits, batch, critic):
     pair = self.comparison(logits, batch)
-    scores, _ = critic(pair.fake, pair.condition)
-    return losses.masked_mean(-scores, pair.valid)
+    verdict, _ = critic(pair.fake, pair.condition, pair.changeable)
+    return losses.masked_mean(-verdict.score(), pair.valid)
 
 
 @flax.struct.dataclass
@@ -202,14 +202,14 @@ class TextureObjective:
     pair = self.comparison({"filled": judged}, inputs)
     paired = inputs.paired
     fair = mask & paired[:, None, None, None]
-    scores, levels = critic(pair.fake, pair.condition)
+    verdict, levels = critic(pair.fake, pair.condition, pair.changeable)
     terms = {
       "known_l1": losses.l1(filled, photo, ~mask),
       "hole_l1": losses.l1(whole, photo, fair),
-      "adversarial": losses.masked_mean(-scores, mask.any((1, 2, 3))),
+      "adversarial": losses.masked_mean(-verdict.score(), mask.any((1, 2, 3))),
     }
     if "feature_matching" in self.active:
-      _, real_levels = critic(pair.real, pair.condition)
+      _, real_levels = critic(pair.real, pair.condition, pair.changeable)
       distance = losses.feature_distance(levels, real_levels)
       terms["feature_matching"] = losses.masked_mean(distance, paired)
     if "diversity" in self.active:

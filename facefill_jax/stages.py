@@ -19,6 +19,8 @@ from facefill_jax.models.texture_net import LATENT, TextureNet
 
 LAYOUT, TEXTURE = "layout", "texture"
 STAGES = (LAYOUT, TEXTURE)
+WGAN_GP, HINGE_R1 = "wgan_gp", "hinge_r1"
+ADVERSARIES = (WGAN_GP, HINGE_R1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +99,8 @@ def example_inputs(networks: Networks, resolution: int, batch: int = 1) -> dict[
   return {
     "layout": (photo, mask),
     "texture": (photo, mask, layout, features, jnp.zeros((b, LATENT)), jnp.ones((b,), bool)),
-    "layout_critic": (layout, jnp.zeros((b, s, s, 4))),
-    "texture_critic": (photo, jnp.zeros((b, s, s, 1 + NUM_CLASSES))),
+    "layout_critic": (layout, jnp.zeros((b, s, s, 4)), mask),
+    "texture_critic": (photo, jnp.zeros((b, s, s, 1 + NUM_CLASSES)), mask),
   }
 
 
@@ -192,7 +194,10 @@ class Stage:
 
   Attributes:
     weights: weight of each generator term, by name.
-    penalty: weight of the gradient penalty; drift: of the squared real score.
+    adversary: "wgan_gp" or "hinge_r1".
+    penalty: weight of the gradient penalty, wgan_gp's or hinge_r1's; penalty_every: it is asked at
+      every so many steps, as many times as strong.
+    drift: weight of the squared real score, with wgan_gp.
     generator_every: critic steps per generator step.
     ema_half_life_images: half-life of the weights' average, ramped up from the start.
     adversary_starts_at_images: photos of this stage before the critic trains and is asked.
@@ -206,7 +211,9 @@ class Stage:
   optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
   critic_optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
   weights: tuple = flax.struct.field(pytree_node=False)
+  adversary: str = flax.struct.field(pytree_node=False)
   penalty: float = flax.struct.field(pytree_node=False)
+  penalty_every: int = flax.struct.field(pytree_node=False)
   drift: float = flax.struct.field(pytree_node=False)
   generator_every: int = flax.struct.field(pytree_node=False)
   ema_half_life_images: float = flax.struct.field(pytree_node=False)
@@ -231,7 +238,9 @@ def make_stage(
   losses: Mapping[str, float],
   optimiser: Optimiser,
   critic_optimiser: Optimiser,
+  adversary: str = WGAN_GP,
   penalty: float = 10.0,
+  penalty_every: int = 1,
   drift: float = 1e-3,
   generator_every: int = 1,
   ema_half_life_images: float = 10_000.0,
@@ -241,13 +250,17 @@ def make_stage(
   """A stage, "layout" or "texture", checked.
 
   Raises:
-    ValueError: an unknown stage; loss weights whose keys are not exactly the stage's terms.
+    ValueError: an unknown stage or adversary; loss weights whose keys are not exactly the stage's
+      terms.
   """
   kinds = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
   kind = choose("stage", name, kinds)
   check_terms(name, losses, kind.TERMS)
-  if generator_every < 1:
-    raise ValueError(f"{name}.generator_every must be 1 or more, got {generator_every}")
+  if adversary not in ADVERSARIES:
+    raise ValueError(f"{name}.adversary: {adversary!r} is not one of {', '.join(ADVERSARIES)}")
+  for key, value in (("generator_every", generator_every), ("penalty_every", penalty_every)):
+    if value < 1:
+      raise ValueError(f"{name}.{key} must be 1 or more, got {value}")
   active = frozenset(term for term, weight in losses.items() if weight)
   objective = kind(parser=networks.layout, active=active, **objective_options)
   return Stage(
@@ -259,7 +272,9 @@ def make_stage(
     optimiser=optimiser.make(),
     critic_optimiser=critic_optimiser.make(),
     weights=tuple(sorted((k, float(v)) for k, v in losses.items())),
+    adversary=adversary,
     penalty=float(penalty),
+    penalty_every=int(penalty_every),
     drift=float(drift),
     generator_every=int(generator_every),
     ema_half_life_images=float(ema_half_life_images),

@@ -13,7 +13,7 @@ from facefill_jax import images, losses
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import TextureNet
 from facefill_jax.objectives import ADVERSARIAL
-from facefill_jax.stages import Networks, Stage, init_params
+from facefill_jax.stages import HINGE_R1, Networks, Stage, init_params
 from facefill_jax.types import Batch, Features, Layout, Mask, Photo, TrainState
 
 
@@ -83,27 +83,33 @@ def train_step(
 
 def _update_critic(stage, state, outputs, inputs, rng):
   pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, inputs))
+  changeable = jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
 
   def loss_fn(params):
-    score = lambda candidate, condition: stage.critic.apply(  # noqa: E731
-      {"params": params}, candidate, condition
-    )[0]
-    both = score(
-      jnp.concatenate([pair.real, pair.fake]), jnp.concatenate([pair.condition, pair.condition])
+    judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
+    score = lambda x: judge(x, pair.condition, pair.changeable).score()  # noqa: E731
+    twice = lambda x: jnp.concatenate([x, x])  # noqa: E731
+    both = judge(
+      jnp.concatenate([pair.real, pair.fake]), twice(pair.condition), twice(pair.changeable)
     )
-    real, fake = jnp.split(both, 2)
-    changeable = jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
-    penalty = losses.gradient_penalty(
-      lambda x: score(x, pair.condition), pair.real, pair.fake, changeable, rng
-    )
-    wasserstein = losses.critic_loss(real, fake, pair.valid)
-    drift = losses.masked_mean(jnp.square(real), pair.valid)
+    real, fake = (jax.tree.map(lambda v: jnp.split(v, 2)[i], both) for i in (0, 1))  # noqa: B023
+    if stage.adversary == HINGE_R1:
+      parts = losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights)
+      loss = losses.masked_mean(parts, pair.valid)
+      penalise = lambda: losses.r1_penalty(score, pair.real, changeable)  # noqa: E731
+    else:
+      loss = losses.wasserstein(real.score(), fake.score(), pair.valid)
+      loss = loss + stage.drift * losses.masked_mean(jnp.square(real.score()), pair.valid)
+      penalise = lambda: losses.gradient_penalty(  # noqa: E731
+        score, pair.real, pair.fake, changeable, rng
+      )
+    penalty = _now_and_then(state.step, stage.penalty_every, penalise)
     metrics = {
-      "critic/real": losses.masked_mean(real, pair.valid),
-      "critic/fake": losses.masked_mean(fake, pair.valid),
+      "critic/real": losses.masked_mean(real.score(), pair.valid),
+      "critic/fake": losses.masked_mean(fake.score(), pair.valid),
       "critic/penalty": penalty,
     }
-    return wasserstein + stage.penalty * penalty + stage.drift * drift, metrics
+    return loss + stage.penalty * penalty, metrics
 
   (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic_params)
   updates, opt_state = stage.critic_optimiser.update(
@@ -114,11 +120,19 @@ def _update_critic(stage, state, outputs, inputs, rng):
   return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
 
 
+def _now_and_then(step, every, value):
+  """`every` times the value at each `every`-th step, else 0: the same on average, at less cost.
+
+  Lazy regularisation, Karras et al. 2020 (arXiv 1912.04958).
+  """
+  if every == 1:
+    return value()
+  return jax.lax.cond(step % every == 0, lambda: every * value(), lambda: jnp.zeros(()))
+
+
 def _update_generator(stage, state, outputs, pullback, inputs, rng):
   weights = dict(stage.weights)
-  critic = lambda x, condition: stage.critic.apply(  # noqa: E731
-    {"params": state.critic_params}, x, condition
-  )
+  critic = lambda *seen: stage.critic.apply({"params": state.critic_params}, *seen)  # noqa: E731
 
   def loss_fn(outputs):
     terms = stage.objective.terms(outputs, inputs, stage.judges, critic, rng)

@@ -122,11 +122,36 @@ def test_soft_dice():
   assert dice(p, np.full_like(labels, VOID)) == 0
 
 
-def test_critic_loss_counts_valid_photos_only():
+def test_wasserstein_counts_valid_photos_only():
   real, fake = np.array([1.0, 100.0, 2.0]), np.array([5.0, -100.0, 3.0])
   valid = np.array([True, False, True])
-  np.testing.assert_allclose(losses.critic_loss(real, fake, valid), 4.0 - 1.5)
-  assert losses.critic_loss(real, fake, np.zeros(3, bool)) == 0
+  np.testing.assert_allclose(losses.wasserstein(real, fake, valid), 4.0 - 1.5)
+  assert losses.wasserstein(real, fake, np.zeros(3, bool)) == 0
+
+
+def test_hinge_is_what_lacks_to_one():
+  values = np.array([[2.0, 0.5, -1.0], [1.0, 1.0, 7.0]])
+  weights = np.array([[0.5, 0.5, 0.0], [0.2, 0.3, 0.5]])
+  np.testing.assert_allclose(losses.hinge(values, weights), [0.25, 0.0])
+  np.testing.assert_allclose(losses.hinge(-values, weights), [0.5 * 3 + 0.5 * 1.5, 1 + 1 + 4 - 1])
+
+
+def test_r1_of_a_linear_critic():
+  a, real = normal(4, 4, 3), normal(3, 4, 4, 3)
+  changeable = some(3, 4, 4, 1)
+  changeable[1] = False  # nothing to change: this photo does not count
+  score = lambda x: (x * a).sum((1, 2, 3))  # noqa: E731
+  penalty = jax.jit(lambda *x: losses.r1_penalty(score, *x))
+  want = np.mean([((a * changeable[i]) ** 2).sum() for i in (0, 2)]) / 2
+  np.testing.assert_allclose(penalty(real, changeable), want, rtol=1e-4)
+  assert penalty(real, np.zeros_like(changeable)) == 0
+
+
+def test_r1_looks_at_real_pictures():
+  real = normal(2, 2, 2, 1)
+  score = lambda x: jnp.square(x).sum((1, 2, 3)) / 2  # noqa: E731  (its gradient: the point)
+  penalty = losses.r1_penalty(score, real, np.ones((2, 2, 2, 1), bool))
+  np.testing.assert_allclose(penalty, (real**2).sum((1, 2, 3)).mean() / 2, rtol=1e-5)
 
 
 def test_gradient_penalty_of_a_linear_critic():
@@ -228,7 +253,8 @@ def refused():
     "cross_entropy labels": lambda: losses.cross_entropy(k, ids[:1], flat),
     "cross_entropy where": lambda: losses.cross_entropy(k, ids, mask),
     "soft_dice": lambda: losses.soft_dice(k, ids[:1]),
-    "critic_loss": lambda: losses.critic_loss(np.zeros(2), np.zeros(2), np.zeros((2, 1), bool)),
+    "wasserstein": lambda: losses.wasserstein(np.zeros(2), np.zeros(2), np.zeros((2, 1), bool)),
+    "hinge": lambda: losses.hinge(np.zeros((2, 3)), np.zeros((2, 1))),
     "gradient_penalty": lambda: losses.gradient_penalty(score, photo, one, mask, key),
     "feature_distance": lambda: losses.feature_distance([photo], [one]),
     "feature_distance maps": lambda: losses.feature_distance([photo, photo], [photo]),

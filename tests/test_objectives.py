@@ -7,6 +7,7 @@ import pytest
 
 from facefill_jax import images, losses, objectives, stages, steps
 from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.models.discriminator import Verdict
 from facefill_jax.objectives import LayoutObjective, TextureObjective
 from facefill_jax.types import Batch
 
@@ -27,10 +28,16 @@ class Parser:
 JUDGES = stages.Judges(layout={"gain": np.float32(3)})
 
 
-def critic(picture, condition):
-  """Scores and features, told from pictures and condition."""
-  assert condition.shape[:3] == picture.shape[:3]
-  return picture.mean((1, 2, 3)) + condition.mean((1, 2, 3)), (picture, jnp.square(picture))
+def critic(picture, condition, changeable):
+  """A verdict in two parts, one and three quarters of it, told from what is seen; and features."""
+  assert condition.shape[:3] == picture.shape[:3] == changeable.shape[:3]
+  parts = jnp.stack([picture.mean((1, 2, 3)), condition.mean((1, 2, 3))], -1)
+  weights = jnp.broadcast_to(jnp.array([0.25, 0.75]), parts.shape)
+  return Verdict(parts, weights), (picture, jnp.square(picture))
+
+
+def score(*seen):
+  return critic(*seen)[0].score()
 
 
 def texture(active=TextureObjective.TERMS, **options):
@@ -101,7 +108,7 @@ def test_layout_terms():
     want = losses.cross_entropy(logits, batch.labels, where, weights)
     np.testing.assert_allclose(terms[name], want, rtol=1e-5)
   pair = objective.comparison(logits, batch)
-  scores = critic(pair.fake, pair.condition)[0]
+  scores = score(pair.fake, pair.condition, pair.changeable)
   np.testing.assert_allclose(terms["adversarial"], -(scores[0] + scores[2]) / 2, rtol=1e-5)
   sure = 100 * jax.nn.one_hot(batch.labels, NUM_CLASSES)
   perfect = objective.terms(sure, batch, stages.Judges(), critic, None)
@@ -298,8 +305,8 @@ def test_texture_terms_by_hand():
   np.testing.assert_allclose(terms["hole_l1"], error[hole].mean(), rtol=1e-5)
   whole = np.where(mask, filled, photo)
   condition = np.concatenate([mask, inputs.layout], -1)
-  np.testing.assert_allclose(terms["adversarial"], -critic(whole, condition)[0].mean(), rtol=1e-4)
-  fake, real = critic(whole, condition)[1], critic(photo, condition)[1]
+  np.testing.assert_allclose(terms["adversarial"], -score(whole, condition, mask).mean(), rtol=1e-4)
+  fake, real = critic(whole, condition, mask)[1], critic(photo, condition, mask)[1]
   want = losses.feature_distance(fake, real).mean()
   np.testing.assert_allclose(terms["feature_matching"], want, rtol=1e-5)
   empty = np.zeros_like(mask)

@@ -94,6 +94,11 @@ def test_the_generator_must_have_turns(micro, every):
     make(micro, generator_every=every)
 
 
+def test_an_unknown_adversary_is_refused(micro):
+  with pytest.raises(ValueError, match=r"layout\.adversary: 'gan' is not one of wgan_gp, hinge_r1"):
+    make(micro, adversary="gan")
+
+
 def test_a_stage_is_made_of_what_was_given(micro):
   losses = LOSSES["texture"] | {"style": 0.0}
   stage = make(micro, "texture", losses=losses, perceptual="squeezenet", swapped_layout_share=0.0)

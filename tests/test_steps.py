@@ -10,6 +10,7 @@ import pytest
 
 from facefill_jax import images, losses, stages, steps
 from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.models.discriminator import Verdict
 from facefill_jax.models.texture_net import LATENT
 from facefill_jax.objectives import LayoutObjective, TextureObjective
 
@@ -225,6 +226,35 @@ def test_a_texture_step_stays_finite(texture_run, micro, micro_params, case):
     assert metrics["loss/hole_l1"] == metrics["critic/penalty"] == 0
 
 
+def test_hinge_with_lazy_r1(micro, micro_params):
+  """The loss by hand, at a step with the penalty, twice as strong; the next step goes without."""
+  stage = make_stage(
+    "layout", micro, micro_params, adversary="hinge_r1", penalty=3.0, penalty_every=2
+  )
+  batch = make_batch(micro, micro_params)
+  step = micro_model.jit(steps.train_step)
+  before = make_state(stage, micro_params)
+  state, metrics = step(stage, before, batch, jax.random.key(0))
+  check_sound(state, metrics, stage)
+  _, next_metrics = step(stage, state, batch, jax.random.key(0))
+  assert metrics["critic/penalty"] > 0 and next_metrics["critic/penalty"] == 0
+
+  def by_hand(params, critic_params):
+    pair = stage.objective.comparison(stage.objective.generate(micro.layout, params, batch), batch)
+    judge = lambda x: micro.layout_critic.apply(  # noqa: E731
+      {"params": critic_params}, x, pair.condition, pair.changeable
+    )[0]
+    lacking = lambda verdict, sign: (  # noqa: E731
+      verdict.weights * jnp.maximum(0, 1 - sign * verdict.values)
+    ).sum(-1)
+    r1 = losses.r1_penalty(lambda x: judge(x).score(), pair.real, pair.changeable)
+    return (lacking(judge(pair.real), 1) + lacking(judge(pair.fake), -1)).mean(), 2 * r1
+
+  hinge, penalty = micro_model.jit(by_hand)(before.params, before.critic_params)
+  np.testing.assert_allclose(metrics["critic/penalty"], penalty, rtol=1e-4)
+  np.testing.assert_allclose(metrics["critic/loss"], hinge + 3 * penalty, rtol=1e-4)
+
+
 def test_a_fresh_state_has_an_average_and_both_optimisers(micro, micro_params):
   stage = make_stage("layout", micro, micro_params)
   init = lambda key: steps.init_state(stage, micro, key, 64)  # noqa: E731
@@ -258,7 +288,7 @@ def cosine(a, b) -> float:
 def test_bfloat16_gradients_of_generators_point_the_same_way(micro, micro_params, name, weights):
   stage = make_stage(name, micro, micro_params, dict.fromkeys(TERMS[name], 0.0) | weights)
   inputs = stage.objective.inputs(make_batch(micro, micro_params), jax.random.key(0))
-  unmoved = lambda picture, condition: (jnp.zeros(2), ())  # noqa: E731  (a critic; not asked)
+  unmoved = lambda *seen: (Verdict(jnp.zeros((2, 1)), jnp.ones((2, 1))), ())  # noqa: E731
 
   def gradient(dtype):
     net = getattr(micro_model.networks(dtype), name)
@@ -282,9 +312,9 @@ def test_bfloat16_gradients_of_critics_point_the_same_way(micro, micro_params):
     critic = micro_model.networks(dtype).texture_critic
 
     def loss(params):
-      score = lambda x: critic.apply({"params": params}, x, condition)[0]  # noqa: E731
+      score = lambda x: critic.apply({"params": params}, x, condition, mask)[0].score()  # noqa: E731
       penalty = losses.gradient_penalty(score, real, fake, mask, jax.random.key(0))
-      return losses.critic_loss(score(real), score(fake), np.ones(4, bool)) + 10 * penalty
+      return losses.wasserstein(score(real), score(fake), np.ones(4, bool)) + 10 * penalty
 
     return micro_model.jit(jax.grad(loss))(micro_params["texture_critic"])
 

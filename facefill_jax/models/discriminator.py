@@ -1,20 +1,42 @@
 """The critic of either stage: how real is this picture (or layout), given what it had to fit?"""
 
 import flax.linen as nn
+import flax.struct
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from facefill_jax.models.layers import DownBlock, space_to_depth
 
 FINAL = 4  # the coarsest grid is at least FINAL x FINAL
+LOCAL = 2  # levels, from the finest, whose cells have verdicts of their own: at 1/4 and 1/8
 
 
 def _leaky(x):
   return nn.leaky_relu(x, 0.2)
 
 
+@flax.struct.dataclass
+class Verdict:
+  """What a critic says of each candidate: verdicts of the whole and of its parts.
+
+  A loss is a mean over `values` by `weights`, so that one that bends (hinge) bends at each part.
+  """
+
+  values: Array  # float32 b n, higher = more real
+  weights: Array  # float32 b n, summing to 1
+
+  def score(self) -> Float[Array, "b"]:
+    """One number a candidate."""
+    return (self.weights * self.values).sum(-1)
+
+
 class Critic(nn.Module):
   """Residual, without norms; as many levels as reach 4 x 4, the widest width repeated.
+
+  Half of a verdict is that of the whole, from the last level; the other half is that of the cells
+  at 1/4 and 1/8 in which something could be changed, whose receptive fields are patches of about
+  20 and 50 pixels (PatchGAN, Isola et al. 2017, arXiv 1611.07004): texture is judged where it is,
+  by many verdicts a photo.
 
   Attributes:
     stem: channels at 1/2.
@@ -27,25 +49,49 @@ class Critic(nn.Module):
 
   @nn.compact
   def __call__(
-    self, candidate: Float[Array, "b h w c"], condition: Float[Array, "b h w e"]
-  ) -> tuple[Float[Array, "b"], tuple]:
-    """Scores float32 (b,), higher = more real, and the features of each level.
+    self,
+    candidate: Float[Array, "b h w c"],
+    condition: Float[Array, "b h w e"],
+    changeable: Bool[Array, "b h w 1"],
+  ) -> tuple[Verdict, tuple]:
+    """The verdict, and the features of each level.
 
     Args:
       candidate: what is judged: a whole picture in [-1, 1], or a layout (probabilities).
       condition: what it must fit, the same for real and fake: mask, layout or known photo.
+      changeable: where real and fake may differ: other cells have no verdict.
     """
     x = jnp.concatenate([candidate, condition.astype(candidate.dtype)], axis=-1)
     x = space_to_depth(x.astype(self.dtype), 2)
     x = nn.Conv(self.stem, (3, 3), padding=1, dtype=self.dtype, name="stem")(x)
-    levels, i = [], 0
+    levels, parts, i = [], [], 0
     while min(x.shape[1:3]) >= 2 * FINAL:
       width = self.widths[min(i, len(self.widths) - 1)]
       x = DownBlock(width, normalise=False, act=_leaky, dtype=self.dtype, name=f"block_{i}")(x)
       levels.append(x)
+      if i < LOCAL:
+        parts.append(_head(_leaky(x), f"local_{i}"))
       i += 1
     x = nn.Conv(self.widths[-1], (FINAL, FINAL), padding="VALID", dtype=self.dtype, name="final")(
       _leaky(x)
     )
-    scores = nn.Dense(1, dtype=jnp.float32, name="score")(_leaky(x).astype(jnp.float32))
-    return scores.mean(axis=(1, 2, 3)), tuple(levels)
+    return _verdict(_head(_leaky(x), "score"), parts, changeable), tuple(levels)
+
+
+def _head(x, name):
+  return nn.Dense(1, dtype=jnp.float32, name=name)(x.astype(jnp.float32))
+
+
+def _verdict(whole, parts, changeable) -> Verdict:
+  """Half the weight to the whole; the other half to the parts, alike to each level of them."""
+  b = whole.shape[0]
+  values = [whole.mean(axis=(1, 2))]  # b 1
+  weights = [jnp.full((b, 1), 0.5)]
+  for part in parts:  # b h w 1
+    h, w = part.shape[1:3]
+    share = changeable.reshape(b, h, changeable.shape[1] // h, w, -1).any((2, 4))
+    share = share.reshape(b, h * w).astype(jnp.float32)
+    share = share / jnp.maximum(share.sum(-1, keepdims=True), 1.0)
+    values.append(part.reshape(b, h * w))
+    weights.append(0.5 / len(parts) * share)
+  return Verdict(jnp.concatenate(values, -1), jnp.concatenate(weights, -1))

@@ -14,9 +14,14 @@ def picture(seed, channels=3, size=(64, 64)):
 
 
 @pytest.fixture(scope="module")
-def score(micro, micro_params):
+def verdict(micro, micro_params):
   run = micro_model.jit(lambda params, *x: micro.texture_critic.apply({"params": params}, *x)[0])
-  return lambda *x: np.asarray(run(micro_params["texture_critic"], *x))
+  everywhere = np.ones((2, 64, 64, 1), bool)
+
+  def judge(x, condition, changeable=everywhere):
+    return jax.tree.map(np.asarray, run(micro_params["texture_critic"], x, condition, changeable))
+
+  return judge
 
 
 @pytest.mark.parametrize(
@@ -26,10 +31,13 @@ def score(micro, micro_params):
 def test_as_many_levels_as_reach_the_final_grid(size, levels):
   critic = Critic(8, (16, 24, 32))
   x, condition = jnp.zeros((1, *size, 3)), jnp.zeros((1, *size, 2))
-  (scores, features), variables = jax.eval_shape(
-    critic.init_with_output, jax.random.key(0), x, condition
+  changeable = jnp.ones((1, *size, 1), bool)
+  (verdict, features), variables = jax.eval_shape(
+    critic.init_with_output, jax.random.key(0), x, condition, changeable
   )
-  assert scores.shape == (1,) and scores.dtype == jnp.float32
+  parts = levels[0] ** 2 + levels[1] ** 2  # and the whole
+  assert verdict.values.shape == verdict.weights.shape == (1, 1 + parts)
+  assert verdict.values.dtype == jnp.float32
   widths = [16, 24, 32, 32, 32][: len(levels)]
   assert [f.shape for f in features] == [(1, n, n, c) for n, c in zip(levels, widths, strict=True)]
   assert not any(
@@ -38,28 +46,51 @@ def test_as_many_levels_as_reach_the_final_grid(size, levels):
   )
 
 
-def test_picture_and_condition_both_count(score):
+def test_picture_and_condition_both_count(verdict):
   x, condition = picture(0), picture(1, 21)
-  scores = score(x, condition)
-  assert scores.shape == (2,) and np.isfinite(scores).all()
-  assert (np.abs(score(picture(2), condition) - scores) > 1e-4).all()
-  assert (np.abs(score(x, picture(3, 21)) - scores) > 1e-4).all()
+  values = verdict(x, condition).values
+  assert np.isfinite(values).all()
+  assert (np.abs(verdict(picture(2), condition).values - values) > 1e-6).all()
+  assert (np.abs(verdict(x, picture(3, 21)).values - values).max(-1) > 1e-4).all()
 
 
-def test_a_score_does_not_depend_on_the_other_photos(score):
+def test_a_verdict_does_not_depend_on_the_other_photos(verdict):
   x, condition = picture(0), picture(1, 21)
   other_x, other_condition = picture(2), picture(3, 21)
   other_x[0], other_condition[0] = x[0], condition[0]
   np.testing.assert_allclose(
-    score(other_x, other_condition)[0], score(x, condition)[0], rtol=1e-6, atol=1e-6
-  )
+    verdict(other_x, other_condition).values[0], verdict(x, condition).values[0],
+    rtol=1e-5, atol=1e-5,
+  )  # fmt: skip
+
+
+def test_only_cells_that_can_be_changed_have_a_say(verdict):
+  """Half for the whole; a quarter over the cells at 1/4, a quarter over those at 1/8."""
+  changeable = np.zeros((2, 64, 64, 1), bool)
+  changeable[0, 3:5, 0, 0] = True  # of two cells at 1/4, of one at 1/8
+  found = verdict(picture(0), picture(1, 21), changeable)
+  weights = found.weights[0]
+  assert weights[0] == 0.5
+  assert {i: float(w) for i, w in enumerate(weights[1:]) if w} == {0: 0.125, 16: 0.125, 256: 0.25}
+  np.testing.assert_allclose(found.weights[1], [0.5] + [0.0] * 320)  # nothing to change
+  np.testing.assert_allclose(found.score(), (found.values * found.weights).sum(-1), rtol=1e-5)
+
+
+def test_a_part_sees_its_surroundings_only(verdict):
+  x, condition = picture(0), picture(1, 21)
+  moved = x.copy()
+  moved[:, -8:, -8:] += 1.0
+  before, after = verdict(x, condition).values, verdict(moved, condition).values
+  near = np.abs(after - before)[:, 1:257].reshape(2, 16, 16)  # at 1/4
+  assert (near[:, -2:, -2:] > 1e-4).all() and (near[:, :10, :10] == 0).all()
 
 
 def test_bfloat16_scores_are_float32(micro_params):
   critic = micro_model.networks("bfloat16").texture_critic
-  scores, levels = jax.eval_shape(
-    lambda p: critic.apply({"params": p}, picture(0), picture(1, 21)),
+  changeable = np.ones((2, 64, 64, 1), bool)
+  verdict, levels = jax.eval_shape(
+    lambda p: critic.apply({"params": p}, picture(0), picture(1, 21), changeable),
     micro_params["texture_critic"],
   )
-  assert scores.dtype == jnp.float32
+  assert verdict.values.dtype == jnp.float32
   assert all(level.dtype == jnp.bfloat16 for level in levels)
