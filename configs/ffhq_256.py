@@ -96,7 +96,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.texture.swapped_layout_share = 0.3
   c.texture.drop_features_share = 0.3
   c.texture.critic_sharpening = 4.0  # ours: detail weighs as much as colour
-  c.texture.adversary_moves_detail_only = True  # ours: colours are the other terms' business
+  c.texture.adversary_moves_coarse = 0.25  # ours: colours are the other terms' business, mostly
   c.texture.optimiser = ConfigDict(
     {
       "name": "adam", "lr": 4e-4, "b1": 0.9, "b2": 0.99, "weight_decay": 0.0, "clip": 10.0,

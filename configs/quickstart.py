@@ -93,7 +93,7 @@ def get_config(variant: str = "") -> ConfigDict:
   c.texture.swapped_layout_share = 0.4
   c.texture.drop_features_share = 0.3
   c.texture.critic_sharpening = 0.0  # how much stronger the critic sees fine detail
-  c.texture.adversary_moves_detail_only = False
+  c.texture.adversary_moves_coarse = 1.0
   c.texture.optimiser = ConfigDict(
     {
       "name": "adam", "lr": 1e-3, "b1": 0.9, "b2": 0.99, "weight_decay": 0.0, "clip": 10.0,

@@ -90,10 +90,10 @@ def sharpen(photo: Photo, gain: float) -> Photo:
   return photo + gain * (photo - blur(photo))
 
 
-def move_detail_only(photo: Photo) -> Photo:
-  """The photo itself, but gradients reach only what `blur` takes away."""
+def move_coarse_less(photo: Photo, share: float) -> Photo:
+  """The photo itself, but what `blur` leaves gets only this share, 0..1, of its gradient."""
   coarse = blur(photo)
-  return jax.lax.stop_gradient(coarse) + (photo - coarse)
+  return jax.lax.stop_gradient((1.0 - share) * coarse) + share * coarse + (photo - coarse)
 
 
 def jitter(rng: jax.Array, reach: int, *pictures: Array) -> tuple[Array, ...]:

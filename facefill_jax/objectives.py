@@ -126,8 +126,8 @@ class TextureObjective:
       spends itself on the largest differences, and detail is small beside colour; a Sobolev norm
       in its penalty is the known cure (Adler and Lunz 2018, arXiv 1806.06621), and sharpened
       pictures under the plain penalty are the same thing.
-    adversary_moves_detail_only: the critic's verdict changes the finest detail (what a 3 x 3 blur
-      takes away) and leaves colours and shapes to the other terms.
+    adversary_moves_coarse: share, 0..1, of the critic's gradient that reaches all but the finest
+      detail (what a 3 x 3 blur takes away): with 0, colours and shapes are left to the other terms.
   """
 
   TERMS: ClassVar = (
@@ -141,7 +141,7 @@ class TextureObjective:
   swapped_layout_share: float = 0.1
   drop_features_share: float = 0.3
   critic_sharpening: float = 0.0
-  adversary_moves_detail_only: bool = False
+  adversary_moves_coarse: float = 1.0
 
   def __post_init__(self):
     if self.perceptual not in ("layout", "squeezenet"):
@@ -198,7 +198,7 @@ class TextureObjective:
     """Each active term, a float32 scalar, not yet weighted."""
     filled, photo, mask = outputs["filled"], inputs.photo, inputs.mask
     whole = images.composite(photo, filled, mask)
-    judged = images.move_detail_only(filled) if self.adversary_moves_detail_only else filled
+    judged = images.move_coarse_less(filled, self.adversary_moves_coarse)
     pair = self.comparison({"filled": judged}, inputs)
     paired = inputs.paired
     fair = mask & paired[:, None, None, None]

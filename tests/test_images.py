@@ -147,13 +147,15 @@ def test_sharpen():
   np.testing.assert_array_equal(images.sharpen(grid, 0.0), grid)
 
 
-def test_move_detail_only():
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_move_coarse_less(share):
   photo, slope = (RNG.standard_normal((1, 8, 8, 3)).astype(np.float32) for _ in range(2))
-  moved, pullback = jax.vjp(images.move_detail_only, photo)
+  moved, pullback = jax.vjp(lambda x: images.move_coarse_less(x, share), photo)
   np.testing.assert_allclose(moved, photo, atol=1e-6)
   (got,) = pullback(slope)
   _, through_blur = jax.vjp(images.blur, photo)
-  np.testing.assert_allclose(got, slope - through_blur(slope)[0], atol=1e-6)
+  coarse = through_blur(slope)[0]
+  np.testing.assert_allclose(got, share * coarse + slope - coarse, atol=1e-6)
 
 
 def test_jitter_moves_all_pictures_together():

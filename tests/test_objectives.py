@@ -250,13 +250,13 @@ def test_the_critic_may_be_left_to_move_the_detail_only():
   inputs = make_inputs()
   filled = fake_for(inputs)
 
-  def adversarial(filled, only):
-    objective = texture({"adversarial"}, adversary_moves_detail_only=only)
+  def adversarial(filled, share):
+    objective = texture({"adversarial"}, adversary_moves_coarse=share)
     outputs = {"filled": filled}
     return objective.terms(outputs, inputs, JUDGES, critic, LOOK)["adversarial"]
 
   (value, slope), (want, _) = (
-    jax.value_and_grad(adversarial)(filled, only) for only in (True, False)
+    jax.value_and_grad(adversarial)(filled, share) for share in (0.0, 1.0)
   )
   np.testing.assert_allclose(value, want, rtol=1e-5)
   # Moving a whole region up or down, far from its rim, is not for the critic to ask.
