@@ -4,8 +4,8 @@
     floor 1  pure maths   models/, losses, metrics/
     floor 2  two stages   objectives, stages, steps (in this order)
     floor 3  the world    sharding, data/, checkpoint, weights, hooks, photo, frame
-    floor 4  wiring       settings, run, train, evaluate, baselines, inpaint, labelling,
-                          bench/
+    floor 4  wiring       settings, run, train, evaluate, evaluation/, baselines, inpaint,
+                          labelling, bench/
     edge                  main, cli/, web/
 A module imports lower floors only; parts of floors 1 and 3 never import each other.
 """
@@ -25,9 +25,12 @@ FLOORS = {
   1: ("models", "losses", "metrics"),
   2: ("objectives", "stages", "steps"),
   3: ("sharding", "data", "checkpoint", "weights", "hooks", "photo", "frame"),
-  4: ("settings", "run", "train", "evaluate", "baselines", "inpaint", "labelling", "bench"),
+  4: (
+    "settings", "run", "train", "evaluate", "evaluation", "baselines", "inpaint", "labelling",
+    "bench",
+  ),
   5: ("main", "cli", "web"),
-}
+}  # fmt: skip
 FLOOR_OF = {part: floor for floor, parts in FLOORS.items() for part in parts}
 LONGEST = 350  # lines; what is meant is "about 300"
 
