@@ -12,6 +12,7 @@ import pathlib
 import zipfile
 from collections.abc import Mapping, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
@@ -153,6 +154,25 @@ def perceptual_distance(
   Raises:
     ValueError: the shapes of the maps or weights do not agree.
   """
+  return sum(x.mean(axis=(1, 2)) for x in _differences(features_a, features_b, weights))
+
+
+def distance_map(
+  features_a: Sequence[Array],
+  features_b: Sequence[Array],
+  size: tuple[int, int],
+  weights: Sequence[Array] | None = None,
+) -> Float[Array, "b h w"]:
+  """`perceptual_distance` before its mean: every tap's map resized to `size`, and their sum.
+
+  Bilinear, as the spatial form of LPIPS is; its mean is the distance but for that resizing.
+  """
+  differences = _differences(features_a, features_b, weights)
+  return sum(jax.image.resize(x, (len(x), *size), "linear") for x in differences)
+
+
+def _differences(features_a, features_b, weights) -> list[Array]:
+  """(b, h', w') of each tap: squared differences of unit features, weighted over channels."""
   shapes_a, shapes_b = [a.shape for a in features_a], [b.shape for b in features_b]
   if shapes_a != shapes_b:
     raise ValueError(f"feature maps differ in shape: {shapes_a} and {shapes_b}")
@@ -160,11 +180,10 @@ def perceptual_distance(
     weights = [np.full(s[-1], 1.0 / s[-1], np.float32) for s in shapes_a]
   if [w.shape for w in weights] != [s[-1:] for s in shapes_a]:
     raise ValueError(f"weights {[w.shape for w in weights]} do not fit feature maps {shapes_a}")
-  total = 0.0
-  for a, b, weight in zip(features_a, features_b, weights, strict=True):
-    squares = jnp.square(_unit_length(a) - _unit_length(b))  # b h' w' c
-    total += (squares * weight).sum(axis=-1).mean(axis=(1, 2))
-  return total
+  return [
+    (jnp.square(_unit_length(a) - _unit_length(b)) * weight).sum(axis=-1)
+    for a, b, weight in zip(features_a, features_b, weights, strict=True)
+  ]
 
 
 def _unit_length(x: Array) -> Array:
