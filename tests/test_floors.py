@@ -4,8 +4,8 @@
     floor 1  pure maths   models/, losses, metrics/
     floor 2  two stages   objectives, stages, steps (in this order)
     floor 3  the world    sharding, data/, checkpoint, weights, hooks, photo, frame
-    floor 4  wiring       settings, run, train, evaluate, evaluation/, baselines, inpaint,
-                          labelling, bench/
+    floor 4  wiring       settings, run, train, evaluation/, baselines, inpaint, labelling,
+                          bench/
     edge                  main, cli/, web/
 A module imports lower floors only; parts of floors 1 and 3 never import each other.
 """
@@ -24,10 +24,9 @@ FLOORS = {
   0: ("types", "labels", "images"),
   1: ("models", "losses", "metrics"),
   2: ("objectives", "stages", "steps"),
-  3: ("sharding", "data", "checkpoint", "weights", "hooks", "photo", "frame"),
+  3: ("sharding", "data", "checkpoint", "weights", "judges", "hooks", "photo", "frame"),
   4: (
-    "settings", "run", "train", "evaluate", "evaluation", "baselines", "inpaint", "labelling",
-    "bench",
+    "settings", "run", "train", "evaluation", "baselines", "inpaint", "labelling", "bench",
   ),
   5: ("main", "cli", "web"),
 }  # fmt: skip
@@ -176,7 +175,7 @@ def test_the_house_stands():
     ("stages", "from facefill_jax.steps import fill", "floor 2 may not import floor 2"),
     ("data.masks", "import jax.numpy as jnp", "numpy only"),
     ("labels", "from jax import numpy", "numpy only"),
-    ("evaluate", "from facefill_jax.bench import quality", "floor 4 may not import floor 4"),
+    ("evaluation.runner", "from facefill_jax.bench import cost", "floor 4 may not import floor 4"),
     ("train", "from facefill_jax import cli", "floor 4 may not import floor 5"),
     ("weights", "from ml_collections import ConfigDict", "ConfigDicts stay"),
     ("train", "import orbax.checkpoint as ocp", "only checkpoint.py knows orbax"),
@@ -206,8 +205,9 @@ def test_what_the_law_allows():
     "facefill_jax.checkpoint": "import orbax.checkpoint",
     "facefill_jax.data.pipeline": "from facefill_jax.data.masks import MaskMix",
     "facefill_jax.data.masks": "import numpy as np",
-    "facefill_jax.bench.quality": "from facefill_jax import evaluate",
-    "facefill_jax.evaluate": "",
+    "facefill_jax.bench.cost": "from facefill_jax.evaluation import runner",
+    "facefill_jax.evaluation": "",
+    "facefill_jax.evaluation.runner": "",
   }
   assert violations(sources) == []
 
