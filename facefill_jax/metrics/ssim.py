@@ -8,14 +8,14 @@
 
 Source: Wang et al., "Image quality assessment: from error visibility to structural similarity",
 IEEE TIP 2004, eq. 13, K1 = .01, K2 = .03. Black is at 0: comparing means by their ratio, SSIM
-changes with the zero point. They are three different numbers: on 50 faces of 256 px filled by
-Telea's method, 20-30 % hole, .876, .883 and .921.
+changes with the zero point. They are three different numbers: of 50 faces of 256 px filled by
+Telea's method, .929, .930 and .954 at 10-20 % hole, and .668, .658 and .564 at 50-60 %.
 
-The value of a frame is the mean over the pixels whose window lies within it, as in scikit-image
-(its `structural_similarity`, and with `full=True` its map, are met within 4e-6 by either form). The
-value of a hole is the mean over its pixels, and has to be defined at the frame's edges and for a
-hole of one pixel: there the photos are mirrored at the edge (edge pixels twice), which is what
-scikit-image's map does, too.
+The value of a frame is the mean over the pixels whose window lies within it, as scikit-image's
+`structural_similarity` has it (0.26.0: the same within 7e-7 on noisy and smooth 96 x 80 pictures).
+The value of a hole is the mean over its pixels, and has to be defined at the frame's edges and for
+a hole of one pixel: there the photos are mirrored at the edge (edge pixels twice), as in
+scikit-image's map with `full=True` (the same within 5e-5 at every pixel; that is float32).
 """
 
 import dataclasses

@@ -103,7 +103,9 @@ def test_parts_are_those_of_the_photos_own_labels(data):
   source = pairs.open_photos(str(data / "photos"), 48)
   holes = pairs.ProtocolHoles("parts:nose@0", 0, str(data / "labels"), pairs.ids_of(source))
   (batch,) = pairs.Pairs(source, holes, 48).batches(3)
-  assert [np.argwhere(m[..., 0]).tolist() for m in batch["mask"]] == [[[10 + i, 22]] for i in range(3)]
+  assert [np.argwhere(m[..., 0]).tolist() for m in batch["mask"]] == [
+    [[10 + i, 22]] for i in range(3)
+  ]
   with pytest.raises(ValueError, match="one mask a photo"):
     pairs.Pairs(source, holes, 48, 2)
   (data / "labels" / "1.png").unlink()

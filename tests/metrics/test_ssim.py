@@ -23,7 +23,7 @@ def photos(height=60, width=56):
 
 
 def definition(a, b, weights, factor):
-  """SSIM of two (h, w) planes on 0..255 at every pixel, mirrored at the edges, by its definition."""
+  """SSIM of two (h, w) planes on 0..255 at every pixel, mirrored at the edges, as it is defined."""
   r = len(weights) // 2
   h, w = a.shape
   a, b = (np.pad(x.astype(float), r, mode="symmetric") for x in (a, b))
