@@ -120,7 +120,8 @@ def _pairs(given):
   if given["masks"] is not None:
     holes = pairs.FolderHoles(given["masks"])
   else:
-    holes = pairs.ProtocolHoles(given["protocol"], given["seed"], labels, pairs.ids_of(source))
+    ids = pairs.ids_of(source)
+    holes = pairs.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
   known = pairs.is_labelled(given["photos"], source, labels)
   return pairs.Pairs(source, holes, size, given["masks_per_photo"], known)
 

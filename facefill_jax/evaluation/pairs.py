@@ -91,23 +91,28 @@ class FolderHoles:
 
 
 class ProtocolHoles:
-  """The masks of a protocol of `data.protocols`, all in one bin that goes by hole share."""
+  """The masks of a protocol of `data.protocols`, all in one bin that goes by hole share.
+
+  As in the sets of `data.mask_sets`, empty masks are left out: mask k is file k of such a set.
+  """
 
   bins = ("",)
 
-  def __init__(self, name: str, seed: int, labels: str = "", photo_ids: Sequence[str] = ()):
-    """labels, photo_ids: for parts:..., whose masks are those of the photos' label maps."""
+  def __init__(
+    self, name: str, seed: int, size: int, labels: str = "", photo_ids: Sequence[str] = ()
+  ):
+    """Args:
+    name: of the protocol.
+    seed, size: of its masks.
+    labels, photo_ids: for parts:..., whose masks are those of the photos' label maps. A photo
+      without such a part has no mask, and no fill.
+    """
     self._protocol = protocols.open_protocol(name, labels if name.startswith("parts:") else "")
-    self._seed = seed
-    self._own = None
-    if name.startswith("parts:"):
-      stems = {_stem(self._protocol.source(i)): i for i in range(self._protocol.count)}
-      missing = [each for each in photo_ids if _stem(each) not in stems]
-      if missing:
-        raise ValueError(f"{name}: {len(missing)} photos have no label map, first {missing[0]}")
-      self._own = [stems[_stem(each)] for each in photo_ids]
+    self._seed, self._size = seed, size
+    self._found, self._seen = [], 0  # numbers of masks that have a hole; masks looked at
+    self._own = self._of_photos(photo_ids) if name.startswith("parts:") else None
 
-  def index(self, name: str, photo: int, turn: int, photos: int) -> int:
+  def index(self, name: str, photo: int, turn: int, photos: int) -> int | None:
     if self._own is not None:
       if turn:
         raise ValueError(f"{self._protocol.name} has one mask a photo: ask for no more")
@@ -116,12 +121,34 @@ class ProtocolHoles:
     return index if self._protocol.count is None else index % self._protocol.count
 
   def name(self, name: str, index: int) -> str:
-    """The file it was made from, or "PROTOCOL/INDEX"."""
-    return self._protocol.source(index) or f"{self._protocol.name}/{index}"
+    """The file it was made from, or "PROTOCOL/NUMBER"."""
+    number = self._number(index)
+    return self._protocol.source(number) or f"{self._protocol.name}/{number}"
 
   def read(self, name: str, index: int, size: int, frame: tuple[int, int]) -> np.ndarray:
     """bool (size, size)."""
-    return self._protocol.draw(self._seed, index, size)
+    return self._protocol.draw(self._seed, self._number(index), size)
+
+  def _number(self, index: int) -> int:
+    """The number in the protocol of its mask `index` that has a hole."""
+    if self._protocol.count is not None:
+      return index
+    while len(self._found) <= index:
+      if self._protocol.draw(self._seed, self._seen, self._size).any():
+        self._found.append(self._seen)
+      self._seen += 1
+    return self._found[index]
+
+  def _of_photos(self, photo_ids: Sequence[str]) -> list[int | None]:
+    stems = {_stem(self._protocol.source(i)): i for i in range(self._protocol.count)}
+    missing = [each for each in photo_ids if _stem(each) not in stems]
+    if missing:
+      raise ValueError(
+        f"{self._protocol.name}: {len(missing)} photos have no label map, first {missing[0]}"
+      )
+    numbers = [stems[_stem(each)] for each in photo_ids]
+    draw = self._protocol.draw
+    return [i if draw(self._seed, i, self._size).any() else None for i in numbers]
 
 
 class Pairs:
@@ -139,16 +166,16 @@ class Pairs:
   """
 
   def __init__(self, source, holes, size: int, masks_per_photo: int = 1, labelled: bool = True):
-    if not len(source) or masks_per_photo < 1:
-      raise ValueError("there is nothing to evaluate: no pairs of a photo and a mask")
     self.source, self.holes, self.size, self.labelled = source, holes, size, labelled
     self.photo_ids = ids_of(source)
     self.pairs = [
-      Pair(_fill_name(name, each, turn, masks_per_photo), i, name,
-           holes.index(name, i, turn, len(source)))
+      Pair(_fill_name(name, each, turn, masks_per_photo), i, name, index)
       for i, each in enumerate(self.photo_ids)
       for name in holes.bins for turn in range(masks_per_photo)
+      if (index := holes.index(name, i, turn, len(source))) is not None
     ]  # fmt: skip
+    if not self.pairs:
+      raise ValueError("there is nothing to evaluate: no pairs of a photo and a mask")
     _check_names(self.pairs, self.photo_ids)
     self._last, self._may_vanish = (-1, None), False
 

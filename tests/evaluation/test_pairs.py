@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facefill_jax.data import mask_patterns
+from facefill_jax.data import mask_patterns, mask_sets, protocols
 from facefill_jax.evaluation import pairs
 
 
@@ -51,8 +51,9 @@ def test_bins_turns_and_names(data):
 
 def test_photos_are_cut_and_resized_by_lanczos_and_labels_by_nearest(data):
   (batch,) = opened(data, "masks/2-10").batches(8)
-  source = Image.open(data / "photos" / "1.png").crop((8, 0, 56, 48))
-  want = np.asarray(source.resize((32, 32), Image.Resampling.LANCZOS))
+  with Image.open(data / "photos" / "1.png") as photo:
+    square = photo.crop((8, 0, 56, 48))
+  want = np.asarray(square.resize((32, 32), Image.Resampling.LANCZOS))
   np.testing.assert_array_equal(batch["photo"][1], want)
   assert (batch["labels"][2] == 2).all()
   assert batch["bin"] == ["0-10"] * 3  # without folders bins go by hole share
@@ -85,13 +86,33 @@ def test_a_mask_of_its_photos_size_is_cut_alike(data):
 
 def test_protocols_draw_by_seed_and_number():
   source = pairs.open_photos("drawn:2", 64)
-  faces = pairs.Pairs(source, pairs.ProtocolHoles("mat_small", 7), 64, 2)
+  faces = pairs.Pairs(source, pairs.ProtocolHoles("mat_small", 7, 64), 64, 2)
   (batch,) = faces.batches(4)
   assert batch["mask_name"] == [f"mat_small/{k}" for k in (0, 2, 1, 3)]
   for mask, index in zip(batch["mask"], (0, 2, 1, 3), strict=True):
     want = mask_patterns.draw("mat_small", 7, index, 64)
     np.testing.assert_array_equal(mask[..., 0], want)
   assert pairs.is_labelled("drawn:2", source) and len(np.unique(batch["labels"])) > 3
+
+
+class Sparse:
+  """A protocol whose masks 0, 3, 6, ... are empty."""
+
+  name, count = "sparse", None
+
+  def draw(self, seed, index, size):
+    return np.full((size, size), index % 3 > 0)
+
+  def source(self, index):
+    return None
+
+
+def test_empty_masks_of_a_protocol_are_left_out_as_in_its_sets(monkeypatch):
+  monkeypatch.setattr(protocols, "open_protocol", lambda name, labels: Sparse())
+  source = pairs.open_photos("drawn:4", 32)
+  (batch,) = pairs.Pairs(source, pairs.ProtocolHoles("sparse", 0, 32), 32).batches(4)
+  want = [index for index, _ in mask_sets.draw_masks(Sparse(), 4, 32, 0)]
+  assert want == [1, 2, 4, 5] and batch["mask_name"] == [f"sparse/{index}" for index in want]
 
 
 def test_parts_are_those_of_the_photos_own_labels(data):
@@ -101,16 +122,19 @@ def test_parts_are_those_of_the_photos_own_labels(data):
     save(data / "labels" / f"{i}.png", labels)
   save(data / "labels" / "00.png", np.full((48, 64), 2, np.uint8))  # of no photo, but first
   source = pairs.open_photos(str(data / "photos"), 48)
-  holes = pairs.ProtocolHoles("parts:nose@0", 0, str(data / "labels"), pairs.ids_of(source))
+  holes = pairs.ProtocolHoles("parts:nose@0", 0, 48, str(data / "labels"), pairs.ids_of(source))
   (batch,) = pairs.Pairs(source, holes, 48).batches(3)
   assert [np.argwhere(m[..., 0]).tolist() for m in batch["mask"]] == [
     [[10 + i, 22]] for i in range(3)
   ]
+  save(data / "labels" / "2.png", np.zeros((48, 64), np.uint8))  # no nose to be seen
+  some = pairs.ProtocolHoles("parts:nose@0", 0, 48, str(data / "labels"), pairs.ids_of(source))
+  assert [p.photo for p in pairs.Pairs(source, some, 48).pairs] == [0, 1]
   with pytest.raises(ValueError, match="one mask a photo"):
     pairs.Pairs(source, holes, 48, 2)
   (data / "labels" / "1.png").unlink()
   with pytest.raises(ValueError, match=r"1 photos have no label map, first 1\.png"):
-    pairs.ProtocolHoles("parts:nose@0", 0, str(data / "labels"), pairs.ids_of(source))
+    pairs.ProtocolHoles("parts:nose@0", 0, 48, str(data / "labels"), pairs.ids_of(source))
 
 
 def test_bins_take_their_lower_end_and_have_an_order():
