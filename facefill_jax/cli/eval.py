@@ -95,7 +95,7 @@ def _run(given) -> dict:
   mesh = sharding.local_mesh()
   faces = _pairs(given)
   filler = _filler(given, faces, mesh)
-  judged_by = judges.load(given["weights"]) if given["weights"] else judges.load()
+  judged_by = judges.load(given["weights"] or judges.default_directory())
   part = given["out"].absolute().with_name(f".{given['out'].absolute().name}.part")
   shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
   part.mkdir()

@@ -10,7 +10,7 @@ from facefill_jax.metrics.lpips import MIN_SIDE as _LPIPS_SIDE
 from facefill_jax.models import perceptual
 
 HOLE, FRAME = "hole", "frame"
-IDENTITY_JUDGES = ("iresnet", "mobileface")  # the first that is there
+IDENTITY_JUDGES = ("mobileface",)  # the first that is there
 LPIPS_NETS = ("alex", "vgg", "squeeze")
 
 

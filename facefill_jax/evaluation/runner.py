@@ -217,6 +217,8 @@ def _circumstances(filler, faces, tally, judged_by, mesh) -> dict:
 
 
 def _said(judged_by: Mapping) -> dict[str, str]:
-  """Implementation lines that depend on which weights are there."""
-  kind = next((kind for kind in measures.IDENTITY_JUDGES if kind in judged_by), None)
-  return {"identity": f"cosine of {kind} embeddings"} if kind else {}
+  """Implementation lines of metrics that are computed by one network's weights."""
+  return {
+    key: judges.implementation(kind) for kind in judged_by if kind in judges.KINDS
+    for key in judges.metrics(kind) if key not in measures.SETS
+  }  # fmt: skip

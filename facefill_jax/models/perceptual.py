@@ -10,7 +10,7 @@ is not LPIPS, whose channel weights were fitted to people's choices on another r
 
 import pathlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -72,32 +72,62 @@ def load_squeezenet(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     WeightFileError: the file is missing or unreadable, an array is missing, misshapen, not of
       floats, or not finite.
   """
-  path = pathlib.Path(path)
-  shapes = expected_shapes()
+  path, shapes = pathlib.Path(path), expected_shapes()
+  return arrange(check_arrays(path, read_arrays(path, shapes), shapes, "SqueezeNet 1.1"))
+
+
+def arrange(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Arrays as files have them -> `Params`."""
+  return {name: x.transpose(2, 3, 1, 0) if x.ndim == 4 else x for name, x in stored.items()}
+
+
+def read_arrays(path: pathlib.Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+  """The named arrays of an .npz or .safetensors file, as far as they are there.
+
+  Raises:
+    WeightFileError: the file is missing or unreadable.
+  """
   try:
-    stored = _read(path, shapes)
+    return _read(path, names)
   except (OSError, ValueError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
-    raise WeightFileError(f"{path}: cannot read SqueezeNet weights: {error}") from error
+    raise WeightFileError(f"{path}: cannot read weights: {error}") from error
+
+
+def check_arrays(
+  where: object, stored: Mapping[str, np.ndarray], shapes: Mapping[str, tuple], network: str
+) -> dict[str, np.ndarray]:
+  """The arrays that `shapes` names, as float32.
+
+  Args:
+    where: what messages begin with: a file's name.
+    stored: name -> array.
+    shapes: name -> wanted shape.
+    network: its name, for messages.
+
+  Raises:
+    WeightFileError: an array is missing, misshapen, not of floats, or not finite.
+  """
   missing = [name for name in shapes if name not in stored]
   if missing:
-    raise WeightFileError(f"{path}: not SqueezeNet 1.1: {len(missing)} arrays are missing, first "
-                          f"{missing[0]!r} of shape {shapes[missing[0]]}")  # fmt: skip
-  params = {}
+    raise WeightFileError(
+      f"{where}: not {network}: {len(missing)} of {len(shapes)} arrays are missing, first "
+      f"{missing[0]!r} of shape {shapes[missing[0]]}"
+    )
   for name, shape in shapes.items():
     x = stored[name]
     if x.shape != shape or not np.issubdtype(x.dtype, np.floating):
-      raise WeightFileError(f"{path}: {name!r} is {x.dtype} {x.shape}, want floats {shape}")
+      raise WeightFileError(
+        f"{where}: not {network}: {name!r} is {x.dtype} {x.shape}, want floats {shape}"
+      )
     if not np.isfinite(x).all():
-      raise WeightFileError(f"{path}: {name!r} has values that are not finite")
-    x = x.astype(np.float32)
-    params[name] = x.transpose(2, 3, 1, 0) if x.ndim == 4 else x
-  return params
+      raise WeightFileError(f"{where}: {name!r} has values that are not finite")
+  return {name: stored[name].astype(np.float32) for name in shapes}
 
 
-def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-  """The named arrays of the file, as far as they are there."""
+def _read(path: pathlib.Path, names: Iterable[str]) -> dict[str, np.ndarray]:
   if path.suffix == ".npz":
-    with np.load(path, allow_pickle=False) as archive:
+    # Given a name, NumPy would leave a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
       return {name: archive[name] for name in names if name in archive.files}
   if path.suffix == ".safetensors":
     with safetensors.safe_open(path, framework="numpy") as archive:
