@@ -15,6 +15,7 @@ _PLOTTED = (
   "layout_accuracy",
 )  # fmt: skip
 _MOST_PLOTS = 6
+_LONGEST = 60  # letters of a heading; the table below it names all runs
 
 
 def page_of(found: Comparison) -> str:
@@ -26,7 +27,7 @@ def page_of(found: Comparison) -> str:
 
 
 def _header(found: Comparison) -> list[Markup]:
-  size = found.runs[0].about.get("size")
+  names, size = _listed(found.names), found.runs[0].about.get("size")
   scored = f", scored at {size} × {size} pixels" if size else ""
   lead = (
     f"{wording.count(found.pairs, 'fill')} of {wording.count(found.photos, 'photo')} that all "
@@ -34,7 +35,7 @@ def _header(found: Comparison) -> list[Markup]:
   )
   return [
     el("p", "Face inpainting, runs compared", class_="eyebrow"),
-    el("h1", _listed(found.names)),
+    el("h1", names if len(names) <= _LONGEST else f"{len(found.names)} runs"),
     el("p", lead, class_="lead"),
   ]
 
@@ -167,7 +168,8 @@ def _reasons(found: Comparison, key: str) -> str:
     reason = run.metrics[key]["not_computed"] if key in run.metrics else "the run has no such score"
     if reason:
       why.setdefault(str(reason), []).append(name)
-  return "".join(f". Not computed for {_listed(names)}: {x}" for x, names in why.items())
+  of = {x: "any run" if len(each) == len(found.names) else _listed(each) for x, each in why.items()}
+  return "".join(f". Not computed for {who}: {reason}" for reason, who in of.items())
 
 
 def _plots(found: Comparison) -> Section | None:

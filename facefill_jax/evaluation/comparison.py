@@ -61,8 +61,10 @@ def measure(directories: Sequence[str | os.PathLike], seed: int = 0) -> Comparis
     raise ValueError(f"runs were scored at different sizes: {each}; give all the same --size")
   rows = match(runs, names)
   keys = dict.fromkeys(key for run in runs for key in run.metrics)
-  metrics = {key: _metric(key, names, runs, rows, seed) for key in keys}
-  return Comparison(names, runs, rows, metrics)
+  metrics = {key: _entry(key, names, runs) for key in keys}
+  paired = [key for key, entry in metrics.items() if not entry["note"]]
+  scores = _paired_scores(paired, names, runs, rows, seed)
+  return Comparison(names, runs, rows, {key: metrics[key] | scores.get(key, {}) for key in keys})
 
 
 def match(runs: Sequence[Run], names: Sequence[str]) -> list[np.ndarray]:
@@ -97,51 +99,56 @@ def match(runs: Sequence[Run], names: Sequence[str]) -> list[np.ndarray]:
   return rows
 
 
-def _metric(key: str, names: list[str], runs: list[Run], rows: list, seed: int) -> dict:
-  """One entry of Comparison.metrics."""
-  has = [key in run.metrics and not run.metrics[key]["not_computed"] for run in runs]
-  entries = [run.metrics[key] for run in runs if key in run.metrics]
-  said = {run.metrics[key]["implementation"] for run, ok in zip(runs, has, strict=True) if ok}
-  by_fill = all(key in run.values for run, ok in zip(runs, has, strict=True) if ok)
-  note = None if by_fill and len(said) <= 1 else UNLIKE if len(said) > 1 else ALONE
-  entry = {name: entries[0][name] for name in ("unit", "better", "region")}
-  judged = [
-    n for n, run in zip(names, runs, strict=True) if run.metrics.get(key, {}).get("trained_on")
-  ]
-  entry |= {"trained_on": judged, "note": note, "runs": {}, "differences": {}, "bins": {}}
-  photos = np.asarray(runs[0].names["photo"])[rows[0]]
-  nothing = np.full(len(photos), np.nan)
-  # Without pairs each run speaks for itself, with what it wrote.
-  values = [
-    run.values[key][row] if ok and not note else nothing
-    for run, row, ok in zip(runs, rows, has, strict=True)
-  ]
-  for name, run, ok, mine in zip(names, runs, has, values, strict=True):
-    own = NO_VALUE | run.metrics[key]["all"] if ok else NO_VALUE
-    entry["runs"][name] = own if note else _score(mine, photos, seed)
-    entry["differences"][name] = None
-    if name != names[0] and not note:
-      entry["differences"][name] = _difference(mine, values[0], photos, seed)
-  if not note:
-    bins = np.asarray(runs[0].names["bin"])[rows[0]]
-    entry["bins"] = {
-      each: {
-        name: _score(mine[bins == each], photos[bins == each], seed)
-        for name, mine in zip(names, values, strict=True)
-      }
-      for each in runs[0].bins if (bins == each).any()
-    }  # fmt: skip
-  return entry
+def _entry(key: str, names: list[str], runs: list[Run]) -> dict:
+  """One entry of Comparison.metrics as far as it needs no pairs: each run's own scores."""
+  metrics = {n: run.metrics[key] for n, run in zip(names, runs, strict=True) if key in run.metrics}
+  scored = [n for n, metric in metrics.items() if not metric["not_computed"]]
+  by_fill = all(key in run.values for n, run in zip(names, runs, strict=True) if n in scored)
+  alike = len({metrics[name]["implementation"] for name in scored}) <= 1
+  first = next(iter(metrics.values()))
+  return {name: first[name] for name in ("unit", "better", "region")} | {
+    "trained_on": [name for name, metric in metrics.items() if metric["trained_on"]],
+    "note": UNLIKE if not alike else None if by_fill else ALONE,
+    "runs": {n: NO_VALUE | (metrics[n]["all"] if n in scored else {}) for n in names},
+    "differences": dict.fromkeys(names),
+    "bins": {},
+  }
 
 
-def _score(values: np.ndarray, photos: np.ndarray, seed: int) -> dict:
-  return dataclasses.asdict(statistics.bootstrap(statistics.mean(values), photos, seed=seed))
+def _paired_scores(
+  keys: list[str], names: list[str], runs: list[Run], rows: list[np.ndarray], seed: int
+) -> dict[str, dict]:
+  """Key -> runs, differences and bins of its entry, over the fills that all runs have."""
+  photos, bins = (np.asarray(runs[0].names[name])[rows[0]] for name in ("photo", "bin"))
+  nothing, values = np.full(len(photos), np.nan), {}
+  for key in keys:
+    for name, run, row in zip(names, runs, rows, strict=True):
+      scored = key in run.metrics and not run.metrics[key]["not_computed"]
+      values[key, name] = run.values[key][row] if scored else nothing
+
+  def scores(columns: dict, where) -> dict:
+    means = {k: statistics.mean(column[where]) for k, column in columns.items()}
+    found = statistics.bootstrap_all(means, photos[where], seed=seed)
+    return {k: dataclasses.asdict(interval) for k, interval in found.items()}
+
+  first, everywhere = names[0], np.ones(len(photos), bool)
+  own = scores(values, everywhere)
+  others = {pair: x - values[pair[0], first] for pair, x in values.items() if pair[1] != first}
+  differences = {pair: _judge(found) for pair, found in scores(others, everywhere).items()}
+  binned = {name: scores(values, bins == name) for name in runs[0].bins if (bins == name).any()}
+  return {
+    key: {
+      "runs": {name: own[key, name] for name in names},
+      "differences": {name: differences.get((key, name)) for name in names},
+      "bins": {each: {name: found[key, name] for name in names} for each, found in binned.items()},
+    }
+    for key in keys
+  }
 
 
-def _difference(values: np.ndarray, first: np.ndarray, photos: np.ndarray, seed: int) -> dict:
-  found = dataclasses.asdict(statistics.paired(values, first, photos, seed=seed))
-  sure = found["low"] is not None and (found["low"] > 0 or found["high"] < 0)
-  return found | {"excludes_zero": sure}
+def _judge(score: dict) -> dict:
+  sure = score["low"] is not None and (score["low"] > 0 or score["high"] < 0)
+  return score | {"excludes_zero": sure}
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

@@ -34,7 +34,7 @@ h1 {
   letter-spacing: -.015em; overflow-wrap: anywhere;
 }
 h2 { margin: 0 0 .8rem; font-size: 1.45rem; line-height: 1.25; }
-h3 { margin: 0; font-size: 1rem; font-weight: 600; line-height: 1.35; }
+h3 { margin: 0 0 .2rem; font-size: 1rem; font-weight: 600; line-height: 1.35; }
 section { margin-top: 3.5rem; }
 p { margin: 0 0 1rem; max-width: 42rem; }
 a { color: var(--accent); text-underline-offset: .15em; text-decoration-thickness: 1px; }
@@ -68,7 +68,7 @@ nav { display: flex; flex-wrap: wrap; gap: .35rem 1.4rem; font-size: .9375rem; }
   padding: .85rem 0; border-top: 1px solid var(--line);
 }
 .checks li:last-child { border-bottom: 1px solid var(--line); }
-.checks p { margin: .15rem 0 0; font-size: .9375rem; color: var(--soft); overflow-wrap: anywhere; }
+.checks p { margin: 0; font-size: .9375rem; color: var(--soft); overflow-wrap: anywhere; }
 .tag {
   display: inline-block; justify-self: start; align-self: start; padding: .05rem .55rem;
   border-radius: 1rem; font-size: .8125rem;
@@ -91,6 +91,8 @@ td { white-space: nowrap; }
 td small, th small { display: block; font-size: .75rem; font-weight: 400; }
 thead th { vertical-align: bottom; font-weight: 600; border-bottom: 1px solid var(--ink); }
 tbody th { font-weight: 500; }
+th { overflow-wrap: anywhere; }
+thead th { min-width: 4.2rem; max-width: 11rem; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 tbody th[scope="row"] { min-width: 10.5rem; }
 th[scope="rowgroup"] {
@@ -161,8 +163,8 @@ svg .point { fill: var(--paper); stroke-width: 1.8; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 pre {
-  margin: 0 0 1rem; padding: .9rem 1.1rem; overflow-x: auto; background: var(--panel);
-  border-radius: 4px; line-height: 1.6;
+  margin: .5rem 0 1.2rem; padding: .9rem 1.1rem; background: var(--panel); border-radius: 4px;
+  line-height: 1.6; white-space: pre-wrap; overflow-wrap: anywhere;
 }
 footer { padding-block: 3.5rem 2.5rem; color: var(--soft); font-size: .8125rem; }
 
@@ -205,6 +207,5 @@ footer { padding-block: 3.5rem 2.5rem; color: var(--soft); font-size: .8125rem; 
   tbody th:first-child, thead th:first-child { position: static; }
   .sheet { max-width: 15cm; }
   .tag { border: 1px solid currentColor; }
-  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 }
 """

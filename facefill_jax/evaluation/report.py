@@ -15,7 +15,7 @@ from facefill_jax.evaluation.results import Run, read_run
 REPORT = "report.html"
 
 _METHODS = {
-  "model": "a model of ours",
+  "model": "a model of facefill_jax",
   "outputs": "pictures made elsewhere",
   "telea": "Telea's fast marching (OpenCV)",
   "ns": "Navier–Stokes filling (OpenCV)",
@@ -249,7 +249,7 @@ def _method(run: Run) -> Section:
   shown = json.dumps(config, indent=2, ensure_ascii=False) if config else ""
   return page.section(
     "method", "How it was measured", page.facts(pairs),
-    el("h3", "To do it again"), el("pre", el("code", command(run)), tabindex="0"),
+    el("h3", "To do it again"), el("pre", el("code", command(run))),
     el("details", el("summary", "Configuration of the model"), el("pre", shown)) if shown else None,
   )  # fmt: skip
 
@@ -281,7 +281,7 @@ def _value(entry: Mapping | None) -> float | None:
 def _plain(value) -> str:
   """Numbers, text, and "key value, key value" of a dict."""
   if isinstance(value, Mapping):
-    return ", ".join(f"{key.replace('_', ' ')} {_plain(x)}".strip() for key, x in value.items())
+    return ", ".join(f"{key} {_plain(x)}".strip() for key, x in value.items())
   if isinstance(value, list | tuple):
     return ", ".join(map(_plain, value))
   return "" if value is None else str(value)
