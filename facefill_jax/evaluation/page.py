@@ -3,6 +3,7 @@
 Text becomes HTML in `el` only, so nothing that comes from a file's name can end up as markup.
 """
 
+import dataclasses
 import html
 from collections.abc import Iterable
 
@@ -65,12 +66,18 @@ def hidden(text: str) -> Markup:
   return el("span", text, class_="hidden")
 
 
-def section(anchor: str, heading: str, *children) -> Markup:
-  """A part of the page with a heading of its own."""
-  return el(
-    "section", el("h2", heading, id=f"{anchor}-heading"), *children,
-    id=anchor, aria_labelledby=f"{anchor}-heading",
-  )  # fmt: skip
+@dataclasses.dataclass(frozen=True)
+class Section:
+  """A part of a page with a heading; `document` leads to it."""
+
+  anchor: str
+  heading: str
+  body: Markup
+
+
+def section(anchor: str, heading: str, *children) -> Section:
+  """A Section of children as `el` takes them."""
+  return Section(anchor, heading, join(children))
 
 
 def scroller(table: Markup, label: str) -> Markup:
@@ -86,9 +93,12 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
   return el("dl", rows, class_="facts")
 
 
-def document(title: str, header: Markup, *parts) -> str:
+def document(title: str, header: Iterable, *parts: Section | Markup | None) -> str:
   """A whole page: UTF-8, nothing fetched, no script, light and dark."""
-  sections = [part for part in parts if part is not None]
+  parts = [part for part in parts if part is not None]
+  links = [
+    el("a", part.heading, href=f"#{part.anchor}") for part in parts if isinstance(part, Section)
+  ]
   head = el(
     "head",
     el("meta", charset="utf-8"),
@@ -98,6 +108,17 @@ def document(title: str, header: Markup, *parts) -> str:
     el("title", title),
     el("style", raw(STYLE)),
   )
+  top = el("header", header, el("nav", links, aria_label="Parts of this page"))
   foot = el("footer", el("p", f"Made by facefill_jax {__version__}. This page fetches nothing."))
-  body = el("body", el("main", el("header", header), *sections), foot)
+  body = el("body", el("main", top, map(_shown, parts)), foot)
   return f"<!doctype html>\n{el('html', head, body, lang='en')}\n"
+
+
+def _shown(part: Section | Markup) -> Markup:
+  if isinstance(part, Markup):
+    return part
+  heading = f"{part.anchor}-heading"
+  return el(
+    "section", el("h2", part.heading, id=heading), part.body, id=part.anchor,
+    aria_labelledby=heading,
+  )  # fmt: skip

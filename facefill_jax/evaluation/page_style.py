@@ -3,7 +3,7 @@
 STYLE = """
 :root {
   --paper: #fdfcfa; --panel: #f5f3ee; --ink: #1d1c1a; --soft: #625d55; --line: #dfdad0;
-  --accent: #1d4f91; --dot: #1d4f91; --good: #14633d; --good-wash: #e4f1e9;
+  --accent: #1d4f91; --dots: .28; --good: #14633d; --good-wash: #e4f1e9;
   --bad: #a1241a; --bad-wash: #fae7e4; --care: #7a4b00; --care-wash: #faefd7;
   --s0: #1d4f91; --s1: #b4460f; --s2: #1b7a5a; --s3: #84358f; --s4: #8a6a00; --s5: #4a4f57;
   --sans: "Inter", "Segoe UI", system-ui, -apple-system, "Helvetica Neue", Arial,
@@ -15,7 +15,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #16171a; --panel: #1e2024; --ink: #eceae6; --soft: #a8a49c; --line: #34363b;
-    --accent: #93bdf5; --dot: #7fb0f2; --good: #7fd0a3; --good-wash: #17301f;
+    --accent: #93bdf5; --dots: .42; --good: #7fd0a3; --good-wash: #17301f;
     --bad: #ff9d90; --bad-wash: #3c1d19; --care: #ecc069; --care-wash: #352812;
     --s0: #82b3f5; --s1: #f29a63; --s2: #6fcfa8; --s3: #d79be0; --s4: #dcc05a; --s5: #b9bec7;
   }
@@ -26,7 +26,7 @@ body {
   margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.55 var(--sans);
   font-variant-numeric: tabular-nums; font-feature-settings: "tnum";
 }
-main, footer { max-width: 62rem; margin: 0 auto; padding: 0 1.5rem; }
+main, footer { max-width: 73rem; margin: 0 auto; padding: 0 1.5rem; }
 header { padding: 3.5rem 0 0; }
 h1, h2 { font-family: var(--serif); font-weight: 600; text-wrap: balance; }
 h1 {
@@ -34,7 +34,7 @@ h1 {
   letter-spacing: -.015em; overflow-wrap: anywhere;
 }
 h2 { margin: 0 0 .8rem; font-size: 1.45rem; line-height: 1.25; }
-h3 { margin: 0; font-size: 1rem; font-weight: 600; line-height: 1.35; }
+h3 { margin: 0 0 .2rem; font-size: 1rem; font-weight: 600; line-height: 1.35; }
 section { margin-top: 3.5rem; }
 p { margin: 0 0 1rem; max-width: 42rem; }
 a { color: var(--accent); text-underline-offset: .15em; text-decoration-thickness: 1px; }
@@ -54,8 +54,8 @@ nav { display: flex; flex-wrap: wrap; gap: .35rem 1.4rem; font-size: .9375rem; }
   display: grid; grid-template-columns: repeat(auto-fit, minmax(8.5rem, 1fr));
   gap: 1.5rem 2rem; margin: 2rem 0 0; padding: 1.4rem 0; border-block: 1px solid var(--line);
 }
-.figures div { display: flex; flex-direction: column; }
-.figures dt { font-size: .875rem; color: var(--soft); }
+.figures div { display: grid; grid-template-rows: 1fr auto; }
+.figures dt { font-size: .875rem; color: var(--soft); align-self: end; }
 .figures dd { margin: 0; }
 .figures .big {
   font-size: 2rem; line-height: 1.2; font-weight: 500; letter-spacing: -.02em; white-space: nowrap;
@@ -68,9 +68,10 @@ nav { display: flex; flex-wrap: wrap; gap: .35rem 1.4rem; font-size: .9375rem; }
   padding: .85rem 0; border-top: 1px solid var(--line);
 }
 .checks li:last-child { border-bottom: 1px solid var(--line); }
-.checks p { margin: .15rem 0 0; font-size: .9375rem; color: var(--soft); overflow-wrap: anywhere; }
+.checks p { margin: 0; font-size: .9375rem; color: var(--soft); overflow-wrap: anywhere; }
 .tag {
-  display: inline-block; padding: .05rem .55rem; border-radius: 1rem; font-size: .8125rem;
+  display: inline-block; justify-self: start; align-self: start; padding: .05rem .55rem;
+  border-radius: 1rem; font-size: .8125rem;
   font-weight: 600; line-height: 1.5; white-space: nowrap; background: var(--panel);
   color: var(--soft);
 }
@@ -84,12 +85,14 @@ nav { display: flex; flex-wrap: wrap; gap: .35rem 1.4rem; font-size: .9375rem; }
 
 .scroller { overflow-x: auto; -webkit-overflow-scrolling: touch; margin-bottom: 1rem; }
 table { border-collapse: collapse; width: 100%; font-size: .9375rem; line-height: 1.35; }
-th, td { padding: .5rem 0 .5rem 1.1rem; text-align: right; vertical-align: top; }
+th, td { padding: .5rem 0 .5rem 1.2rem; text-align: right; vertical-align: top; }
 th:first-child { padding-left: 0; text-align: left; }
 td { white-space: nowrap; }
-td small, th small { display: block; font-weight: 400; }
+td small, th small { display: block; font-size: .75rem; font-weight: 400; }
 thead th { vertical-align: bottom; font-weight: 600; border-bottom: 1px solid var(--ink); }
 tbody th { font-weight: 500; }
+th { overflow-wrap: anywhere; }
+thead th { min-width: 4.2rem; max-width: 11rem; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 tbody th[scope="row"] { min-width: 10.5rem; }
 th[scope="rowgroup"] {
@@ -106,22 +109,27 @@ tr.judged th { border-left: 3px solid var(--care); padding-left: .6rem; }
 sup a { text-decoration: none; padding: 0 .1rem; }
 .better { color: var(--good); } .worse { color: var(--bad); }
 .key { font-family: var(--mono); font-size: .75rem; font-weight: 400; color: var(--soft); }
-.footnotes { padding-left: 1.6rem; font-size: .875rem; color: var(--soft); max-width: 50rem; }
-.footnotes li { padding-left: .2rem; margin-bottom: .3rem; overflow-wrap: anywhere; }
+.footnotes {
+  columns: 2 24rem; column-gap: 3rem; margin: 0; padding-left: 1.6rem; font-size: .8125rem;
+  color: var(--soft);
+}
+.footnotes li {
+  padding-left: .2rem; margin-bottom: .35rem; overflow-wrap: anywhere; break-inside: avoid;
+}
 .footnotes b { color: var(--ink); font-weight: 500; }
 
 .plots {
   display: grid; gap: 2.2rem 2.5rem;
-  grid-template-columns: repeat(auto-fit, minmax(min(22rem, 100%), 1fr));
+  grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr));
 }
 figure { margin: 0; }
 .plots figcaption { margin-bottom: .4rem; }
 svg { display: block; width: 100%; height: auto; overflow: visible; }
-svg text { font: 11px var(--sans); fill: var(--soft); font-variant-numeric: tabular-nums; }
+svg text { font: 12px var(--sans); fill: var(--soft); font-variant-numeric: tabular-nums; }
 svg .grid { stroke: var(--line); stroke-width: 1; shape-rendering: crispEdges; }
 svg .axis { stroke: var(--soft); stroke-width: 1; shape-rendering: crispEdges; }
 svg .natural { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 2 3; }
-svg .dots { fill: none; stroke-linecap: round; stroke-width: 3.2; stroke-opacity: .26; }
+svg .dots { fill: none; stroke-linecap: round; stroke-width: 3.2; stroke-opacity: var(--dots); }
 svg .trend { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 svg .whisker { stroke-width: 1.6; }
 svg .point { fill: var(--paper); stroke-width: 1.8; }
@@ -134,14 +142,14 @@ svg .point { fill: var(--paper); stroke-width: 1.8; }
 
 .sheet { max-width: 56rem; margin-top: 2.2rem; }
 .sheet h3 { margin-bottom: .6rem; }
-.sheet .heads { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; }
+.sheet .heads { display: grid; grid-auto-flow: column; grid-auto-columns: 1fr; grid-row: 1; }
 .sheet .heads span { font-size: .8125rem; color: var(--soft); padding-bottom: .3rem; }
 .sheet .body {
   display: grid; grid-template-columns: minmax(0, 3fr) minmax(9rem, 1fr); column-gap: 1.25rem;
 }
-.sheet img { display: block; width: 100%; height: auto; background: var(--panel); }
+.sheet img { grid-row: 2; display: block; width: 100%; height: auto; background: var(--panel); }
 .sheet ol {
-  list-style: none; margin: 0; padding: 0; display: grid; grid-auto-rows: 1fr;
+  grid-row: 2; list-style: none; margin: 0; padding: 0; display: grid; grid-auto-rows: 1fr;
   font-size: .875rem; line-height: 1.4;
 }
 .sheet li { align-self: center; overflow-wrap: anywhere; }
@@ -155,8 +163,8 @@ svg .point { fill: var(--paper); stroke-width: 1.8; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 pre {
-  margin: 0 0 1rem; padding: .9rem 1.1rem; overflow-x: auto; background: var(--panel);
-  border-radius: 4px; line-height: 1.6;
+  margin: .5rem 0 1.2rem; padding: .9rem 1.1rem; background: var(--panel); border-radius: 4px;
+  line-height: 1.6; white-space: pre-wrap; overflow-wrap: anywhere;
 }
 footer { padding-block: 3.5rem 2.5rem; color: var(--soft); font-size: .8125rem; }
 
@@ -172,14 +180,14 @@ footer { padding-block: 3.5rem 2.5rem; color: var(--soft); font-size: .8125rem; 
   td.none span { max-width: min(34rem, calc(100vw - 12rem)); position: sticky; left: 9.6rem; }
   .facts div { grid-template-columns: 1fr; }
   .sheet .body { grid-template-columns: 1fr; }
-  .sheet ol { grid-auto-rows: auto; gap: .5rem; margin-top: .8rem; }
+  .sheet ol { grid-row: 3; grid-auto-rows: auto; gap: .5rem; margin-top: .8rem; }
   .sheet li { align-self: start; }
   .sheet li b { display: inline; }
 }
 @media print {
   :root {
     --paper: #fff; --panel: #f4f4f2; --ink: #000; --soft: #444; --line: #ccc; --accent: #123f78;
-    --dot: #1d4f91; --good: #14633d; --good-wash: #fff; --bad: #a1241a; --bad-wash: #fff;
+    --dots: .28; --good: #14633d; --good-wash: #fff; --bad: #a1241a; --bad-wash: #fff;
     --care: #7a4b00; --care-wash: #fff; --s0: #1d4f91; --s1: #b4460f; --s2: #1b7a5a;
     --s3: #84358f; --s4: #8a6a00; --s5: #4a4f57;
   }
@@ -199,6 +207,5 @@ footer { padding-block: 3.5rem 2.5rem; color: var(--soft); font-size: .8125rem; 
   tbody th:first-child, thead th:first-child { position: static; }
   .sheet { max-width: 15cm; }
   .tag { border: 1px solid currentColor; }
-  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 }
 """

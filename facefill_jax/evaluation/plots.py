@@ -1,6 +1,6 @@
 """Plots of a score by hole ratio, as inline SVG: a dot a fill, and means of bins with intervals.
 
-Text in them is at least 11 px at the width of a phone. Colours are those of the page.
+Text in them is 11 px or more on a phone. Colours are those of the page.
 """
 
 import dataclasses
@@ -16,8 +16,8 @@ WIDTH, HEIGHT = 360, 220
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 36  # of the frame
 COLOURS = 6  # then they start over
 _DOTS = 1500  # drawn at most, evenly chosen: pages must stay small
-_TICKS = 5
-_BEYOND = 0.01  # of the dots at either end may lie outside the frame, or one far one decides it
+_TICKS = 6
+_CORE = (0.02, 0.98)  # quantiles of the dots: far ones do not decide how large the frame is
 _OUTLINES = (  # of the points: series differ without colour, too
   "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", "M-3.6-3.6h7.2v7.2h-7.2z", "M0-4.8L4.6 3.4H-4.6z",
   "M0-5L5 0L0 5L-5 0z", "M0 4.8L-4.6-3.4H4.6z", "M-5-1.5h10v3h-10z",
@@ -112,13 +112,17 @@ class _Frame:
 
 
 def _range(series: Sequence[Series], natural: float | None) -> tuple[float, float]:
-  """Values from which the frame goes to which: all points, and all but a few of the dots."""
+  """Values from which the frame goes to which: all points, and all dots but far ones."""
   values = [x for each in series for p in each.points for x in (p.value, p.low, p.high)]
   values = [x for x in values if x is not None]
   dots = np.concatenate([each.dots[:, 1] for each in series])
   if len(dots):
-    values += np.quantile(dots, (_BEYOND, 1 - _BEYOND), method="inverted_cdf").tolist()
+    values += np.quantile(dots, _CORE).tolist()
   low, high = min(values), max(values)
+  if len(dots):
+    reach = high - low
+    low, high = (float(np.clip(x, low - reach, high + reach)) for x in (dots.min(), dots.max()))
+    low, high = min(low, *values), max(high, *values)
   if natural is not None:
     low, high = min(low, natural), max(high, natural)
   pad = 0.04 * (high - low) or max(abs(low), 1.0) * 0.05

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from facefill_jax.evaluation import page, plots, sheets, tables, wording
-from facefill_jax.evaluation.page import Markup, el
+from facefill_jax.evaluation.page import Markup, Section, el
 from facefill_jax.evaluation.results import Run, read_run
 
 REPORT = "report.html"
 
 _METHODS = {
-  "model": "a model of ours",
+  "model": "a model of facefill_jax",
   "outputs": "pictures made elsewhere",
   "telea": "Telea's fast marching (OpenCV)",
   "ns": "Navier–Stokes filling (OpenCV)",
@@ -39,6 +39,7 @@ _CHECKS = {
   "guidance": "The layout given is the layout painted",
   "diversity": "Seeds give different fills",
 }
+_GUIDANCE = ("pixels", "given_share", "predicted_share")
 _SHARES = ("share", "accuracy")  # how keys of checks end that are read in percent
 
 
@@ -76,14 +77,10 @@ def _header(run: Run) -> list[Markup]:
   )
   digest = _digest(run)
   model = [", SHA-256 ", el("code", digest[:12]), "."] if digest else ["."]
-  links = [("Checks", "checks"), ("Scores", "scores"), ("By hole ratio", "plots")]
-  links += [("Faces", "faces")] if sheets.present(run) else []
-  links.append(("How it was measured", "method"))
   return [
     el("p", "Face inpainting, evaluated", class_="eyebrow"),
     el("h1", run.name),
     el("p", lead, model, class_="lead"),
-    el("nav", [el("a", text, href=f"#{to}") for text, to in links], aria_label="Parts"),
   ]
 
 
@@ -91,6 +88,7 @@ def _headline(run: Run) -> Markup | None:
   """The few numbers that are asked for first."""
   cells = []
   keys = [key for key in _HEADLINE if _value(run.metrics.get(key)) is not None]
+  keys = [key for key in keys if not run.metrics[key]["trained_on"]]
   for key in keys[:4]:
     entry = run.metrics[key]
     score, places = entry["all"], wording.places(entry)
@@ -109,17 +107,22 @@ def _headline(run: Run) -> Markup | None:
 
 def _figure(name: str, value: str, unit: str, below: str) -> Markup:
   unit = el("small", f" {unit}") if unit else None
-  shown = [el("span", value, unit, class_="big"), el("br") if below else None]
-  return el("div", el("dt", name), el("dd", shown, el("small", below) if below else None))
+  # The empty line keeps figures without an interval in line with the others.
+  shown = [
+    el("span", value, unit, class_="big"),
+    el("br"),
+    el("small", below or "\N{NO-BREAK SPACE}"),
+  ]
+  return el("div", el("dt", name), el("dd", shown))
 
 
-def _checks(run: Run) -> Markup:
+def _checks(run: Run) -> Section:
   names = [*_CHECKS, *(name for name in run.checks if name not in _CHECKS)]
   rows, failed = [], 0
   for name in names:
     found = run.checks.get(name)
     found = found if isinstance(found, Mapping) else {}
-    kind, word, text = _verdict(found)
+    kind, word, text = _verdict(name, found)
     failed += kind == "bad"
     rows.append(el(
       "li", el("span", word, class_=f"tag {kind}"),
@@ -129,19 +132,36 @@ def _checks(run: Run) -> Markup:
   return page.section("checks", heading, el("ul", rows, class_="checks"))
 
 
-def _verdict(found: Mapping) -> tuple[str, str, str]:
+def _verdict(name: str, found: Mapping) -> tuple[str, str, str]:
   """(class, word, text) of a check: passed or failed, or what was measured, or why it was not."""
   if found.get("not_computed"):
     return "", "not run", str(found["not_computed"])
-  numbers = {
-    key: value for key, value in found.items()
-    if isinstance(value, int | float) and not isinstance(value, bool)
-  }  # fmt: skip
-  words = ", ".join(f"{key.replace('_', ' ')} {_measure(key, x)}" for key, x in numbers.items())
-  text = "; ".join(filter(None, [str(found.get("detail") or ""), words]))
+  text = str(found.get("detail") or "")
+  numbers = {key: value for key, value in found.items() if _is_number(value)}
+  if not text and name == "guidance" and {*_GUIDANCE} <= {*numbers}:
+    text = _guidance(numbers)
+  elif numbers:
+    words = ", ".join(f"{key.replace('_', ' ')} {_measure(key, x)}" for key, x in numbers.items())
+    text = f"{text.rstrip('.')}: {words}" if text else words
   if found.get("passed") is None:
     return ("", "measured", text) if text else ("", "not run", "This run did not look at it.")
   return ("good", "passed", text) if found["passed"] else ("bad", "failed", text)
+
+
+def _guidance(found: Mapping) -> str:
+  given, predicted = (_measure(key, found[key]) for key in ("given_share", "predicted_share"))
+  text = (
+    f"Given another face's layout, the parser reads the given class on {given} and the predicted "
+    f"one on {predicted} of the {found['pixels']:,.0f} hole pixels where the two differ."
+  )
+  if "parser_accuracy" not in found:
+    return text
+  right = _measure("parser_accuracy", found["parser_accuracy"])
+  return f"{text} Of the pixels of real photos it reads {right} right."
+
+
+def _is_number(value) -> bool:
+  return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _measure(key: str, value: float) -> str:
@@ -152,9 +172,9 @@ def _measure(key: str, value: float) -> str:
   )
 
 
-def _scores(run: Run) -> Markup:
+def _scores(run: Run) -> Section:
   return page.section(
-    "scores", "Scores by hole ratio",
+    "scores", "Scores",
     el(
       "p", "Means over fills unless a note says otherwise; below each, a 95 % percentile interval "
       "from a bootstrap over photos.",
@@ -165,7 +185,7 @@ def _scores(run: Run) -> Markup:
   )  # fmt: skip
 
 
-def _plots(run: Run) -> Markup | None:
+def _plots(run: Run) -> Section | None:
   figures = [_plot(run, key) for key in _PLOTTED if _has_dots(run, key)][:_MOST_PLOTS]
   if not figures:
     return None
@@ -210,7 +230,7 @@ def points_of(run: Run, key: str, ratios: np.ndarray) -> list[plots.Point]:
   return points
 
 
-def _method(run: Run) -> Markup:
+def _method(run: Run) -> Section:
   about, digest = run.about, _digest(run)
   masks = about.get("protocol") or about.get("masks")
   pairs = [
@@ -229,7 +249,7 @@ def _method(run: Run) -> Markup:
   shown = json.dumps(config, indent=2, ensure_ascii=False) if config else ""
   return page.section(
     "method", "How it was measured", page.facts(pairs),
-    el("h3", "To do it again"), el("pre", el("code", command(run)), tabindex="0"),
+    el("h3", "To do it again"), el("pre", el("code", command(run))),
     el("details", el("summary", "Configuration of the model"), el("pre", shown)) if shown else None,
   )  # fmt: skip
 
@@ -261,7 +281,7 @@ def _value(entry: Mapping | None) -> float | None:
 def _plain(value) -> str:
   """Numbers, text, and "key value, key value" of a dict."""
   if isinstance(value, Mapping):
-    return ", ".join(f"{key.replace('_', ' ')} {_plain(x)}".strip() for key, x in value.items())
+    return ", ".join(f"{key} {_plain(x)}".strip() for key, x in value.items())
   if isinstance(value, list | tuple):
     return ", ".join(map(_plain, value))
   return "" if value is None else str(value)

@@ -112,13 +112,15 @@ def _check_metric(entry, where: str) -> None:
 def _table(path: Path) -> tuple[dict[str, list[str]], dict[str, np.ndarray]]:
   try:
     with open(path, encoding="utf-8", newline="") as file:
-      header, *rows = csv.reader(file)
+      header, *rows = [row for row in csv.reader(file) if row] or [None]
   except FileNotFoundError as error:
     raise ValueError(
       f"{path}: is not there; give the --out directory of `facefill eval`"
     ) from error
   except (ValueError, csv.Error) as error:
     raise ValueError(f"{path}: cannot be read as a table: {error}") from error
+  if header is None:
+    raise ValueError(f"{path}: is empty; a heading and a line a fill are wanted")
   missing = [name for name in (*NAMES, "hole_ratio") if name not in header]
   if missing or len(set(header)) < len(header):
     raise ValueError(f"{path}: needs one column {missing[0] if missing else 'of each name'}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from facefill_jax.evaluation import page, wording
-from facefill_jax.evaluation.page import Markup, el
+from facefill_jax.evaluation.page import Markup, Section, el
 from facefill_jax.evaluation.results import EXAMPLES, Run
 
 SHEETS = {"best": "The best", "median": "In the middle", "worst": "The worst"}
@@ -24,7 +24,7 @@ def present(run: Run) -> bool:
   return any(_file(run, name).exists() for name in SHEETS)
 
 
-def section(run: Run) -> Markup | None:
+def section(run: Run) -> Section | None:
   """The sheets that are there, or None; ValueError names a file that is damaged."""
   if not present(run):
     return None
@@ -37,7 +37,7 @@ def _sheet(run: Run, name: str, rows: list[Mapping]) -> Markup:
   path = _file(run, name)
   try:
     with Image.open(path, formats=["PNG"]) as picture:
-      picture = picture.convert("RGB")
+      picture = _shrunk(picture.convert("RGB"))
   except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
     raise ValueError(f"{path}: cannot be read as a PNG: {error}") from error
   columns = _columns(picture, len(rows))
@@ -50,7 +50,7 @@ def _sheet(run: Run, name: str, rows: list[Mapping]) -> Markup:
   labels = el("ol", [_label(run, row) for row in rows]) if rows else None
   return el(
     "figure", el("figcaption", el("h3", SHEETS[name])),
-    el("div", el("div", heads, image), labels, class_="body"), class_="sheet",
+    el("div", heads, image, labels, class_="body"), class_="sheet",
   )  # fmt: skip
 
 
@@ -82,11 +82,16 @@ def _columns(picture: Image.Image, rows: int) -> tuple[str, ...]:
   return COLUMNS if cells != 3 else tuple(name for name in COLUMNS if name != "layout")
 
 
+def _shrunk(picture: Image.Image) -> Image.Image:
+  """At most _WIDEST pixels wide."""
+  if picture.width <= _WIDEST:
+    return picture
+  height = round(picture.height * _WIDEST / picture.width)
+  return picture.resize((_WIDEST, height), Image.Resampling.LANCZOS)
+
+
 def _embedded(picture: Image.Image) -> str:
-  """A data: address of the picture, shrunk if it is wide."""
-  if picture.width > _WIDEST:
-    height = round(picture.height * _WIDEST / picture.width)
-    picture = picture.resize((_WIDEST, height), Image.Resampling.LANCZOS)
+  """A data: address of the picture."""
   data = io.BytesIO()
   picture.save(data, format="PNG", optimize=True)
   return f"data:image/png;base64,{base64.b64encode(data.getvalue()).decode()}"

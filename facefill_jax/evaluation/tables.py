@@ -1,5 +1,6 @@
 """The table of a run's scores, and the notes under it."""
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
@@ -16,9 +17,9 @@ def scores(run: Run) -> Markup:
   bins = np.asarray(run.names["bin"])
   heads = [_head("All holes", run.fills)]
   heads += [_head(wording.bin_title(name), int((bins == name).sum())) for name in run.bins]
-  notes = {key: i for i, key in enumerate(run.metrics, start=1)}
-  bodies = []
-  for region, keys in wording.by_region(run.metrics).items():
+  regions, bodies = wording.by_region(run.metrics), []
+  notes = {key: i for i, key in enumerate(itertools.chain(*regions.values()), start=1)}
+  for region, keys in regions.items():
     group = el("th", wording.GROUPS[region], scope="rowgroup", colspan=len(heads) + 1)
     rows = [_row(key, run.metrics[key], run.bins, notes[key]) for key in keys]
     bodies.append(el("tbody", el("tr", group), rows))
@@ -31,10 +32,14 @@ def metric_head(key: str, entry: Mapping, note: int | None = None) -> Markup:
   sign, meaning = wording.BETTER.get(entry["better"], ("", ""))
   unit = f", {entry['unit']}" if entry["unit"] else ""
   link = el("sup", el("a", str(note), href=f"#note-{note}", aria_label=f"note {note}"))
-  direction = [" ", el("span", sign, aria_hidden="true"), page.hidden(f", {meaning}")]
+  direction = [
+    "\N{NO-BREAK SPACE}",
+    el("span", sign, aria_hidden="true"),
+    page.hidden(f", {meaning}"),
+  ]
   judged = el("small", el("span", JUDGED, class_="tag care")) if entry["trained_on"] else None
   return el(
-    "th", f"{wording.title(key)}{unit}", direction if sign else None, link if note else None,
+    "th", f"{wording.title(key)}{unit}", link if note else None, direction if sign else None,
     el("small", key, class_="key"), judged, scope="row",
   )  # fmt: skip
 
@@ -42,7 +47,8 @@ def metric_head(key: str, entry: Mapping, note: int | None = None) -> Markup:
 def footnotes(metrics: Mapping[str, Mapping]) -> Markup:
   """Which implementation each metric is of; numbered as in the table."""
   rows = []
-  for i, (key, entry) in enumerate(metrics.items(), start=1):
+  for i, key in enumerate(itertools.chain(*wording.by_region(metrics).values()), start=1):
+    entry = metrics[key]
     name = wording.full_title(key, entry["region"])
     text = str(entry["implementation"] or "no implementation is named")
     judged = ". It took part in training this model" if entry["trained_on"] else ""

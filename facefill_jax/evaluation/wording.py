@@ -64,8 +64,8 @@ def decimals(values: Iterable[float | None], unit: str = "") -> int:
 
 
 def places(entry: Mapping) -> int:
-  """`decimals` of a metric's entry in metrics.json."""
-  scores = (entry["all"], *entry["bins"].values())
+  """`decimals` of a metric: of a run's, or of a comparison's entry."""
+  scores = entry["runs"].values() if "runs" in entry else (entry["all"], *entry["bins"].values())
   return decimals([score.get("value") for score in scores], entry["unit"])
 
 

@@ -17,7 +17,7 @@ from facefill_jax.data.drawn_faces import DrawnFaces
 from facefill_jax.evaluation import statistics
 from facefill_jax.metrics import image
 
-BINS = ("10-20", "20-30", "30-40", "40-50", "50-60")
+BINS = ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60")
 METHODS = {"telea": "telea", "ns": "navier_stokes"}
 SAID = {  # key: unit, better, region, implementation
   "hole_l1": ("", "lower", "hole", "mean absolute difference of RGB in 0..1"),
@@ -88,11 +88,11 @@ def build(directory, method="telea", photos=6, size=48, name=None, photo_name=No
 
 
 def _masks(name: str, number: int, size: int) -> list[np.ndarray]:
-  """The first masks of CoModGAN's protocol that lie in a bin."""
+  """The first drawn masks that lie in a bin."""
   low, high = (int(edge) / 100 for edge in name.split("-"))
   found, index = [], 0
   while len(found) < number:
-    mask = mask_patterns.draw("mat_large", 0, index, size)
+    mask = mask_patterns.draw("mat_small" if low < 0.2 else "mat_large", 0, index, size)
     found += [mask] if low <= mask.mean() < high else []
     index += 1
   return found

@@ -78,6 +78,17 @@ def test_pooled_scores_are_those_of_the_summed_confusion():
   assert bootstrap(none, "ab") == Interval(None, None, None, 0)
 
 
+def test_several_at_once_are_the_same():
+  rng = np.random.default_rng(8)
+  photos, values = np.repeat(np.arange(10), 2), rng.normal(size=20)
+  some = np.where(np.arange(20) % 3 == 0, np.nan, values)
+  statistic = {"mean": mean(values), "some": mean(some), "ratio": ratio(values, values**2)}
+  found = statistics.bootstrap_all(statistic, photos, draws=100, seed=4)
+  assert list(found) == ["mean", "some", "ratio"]
+  for name, each in statistic.items():
+    assert found[name] == bootstrap(each, photos, draws=100, seed=4)
+
+
 def test_absent_values_and_their_photos_do_not_count():
   values = np.random.default_rng(4).normal(size=20)
   photos = np.arange(20)
