@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from facefill_jax.cli import eval_compare
 from facefill_jax.cli.failures import ModelFailure, input_failures
 
 _DIR = click.Path(path_type=Path)
@@ -55,6 +56,9 @@ def evaluate(context, **given) -> None:
 
   click.echo(summary.table(content))
   _say(content, given["out"])
+
+
+evaluate.add_command(eval_compare.compare)
 
 
 def _check_usage(context, given) -> None:
