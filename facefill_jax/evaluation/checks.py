@@ -69,8 +69,9 @@ def known_only(fill: Callable, batches: Iterable[Mapping], size: int) -> dict:
   for batch in batches:
     number = len(batch["photo"])
     batch = pad_batch(batch, size)
-    noise = rng.integers(0, 256, batch["photo"].shape, np.uint8)
-    other = {**batch, "photo": np.where(batch["mask"], noise, batch["photo"])}
+    photo = batch["photo"]
+    other = photo ^ rng.integers(1, 256, photo.shape, np.uint8)  # no value is what it was
+    other = {**batch, "photo": np.where(batch["mask"], other, photo)}
     once, again = fill(batch), fill(other)
     layouts = once["layout"] is not None
     for name in wrong:
