@@ -5,7 +5,6 @@
 Network: MobileFace Identification V3 of github.com/becauseofAI/MobileFace (MIT): 2.1 MB, 256
 numbers a face; its authors report 95.5 % on LFW, so it is a light judge, not a strong one.
 It was rebuilt from its own graph file: RGB, (x - 127.5) / 128, no norms but the last one.
-`metrics.iresnet` is another, stronger network for the same purpose.
 
 Faces are not detected: a detector fails on just the faces that were filled badly. Both pictures
 have the same frame, and of it the networks get the same square, CROP, in which a face framed as in
