@@ -2,9 +2,10 @@
 
 All take features of `metrics.inception` (any width works): one row a picture.
 
-Parity on given features (tests/parity; 300 and 260 rows of 24): FID 6.6379767386, 1.2e-12 (relative)
-from `pytorch-fid` 0.3.0; KID .4180392994 and, of whole sets, .4321961150, both 2e-16 from `clean-fid`
-0.1.35 with the same draws; P-IDS .24 and U-IDS .4275 of 200 pairs, scikit-learn's own.
+Parity on given features (tests/parity; 300 and 260 rows of 24): FID 6.6379767386, relative
+difference to `pytorch-fid` 0.3.0 1.2e-12; KID .4180392994, and .4321961150 of whole sets,
+differences to `clean-fid` 0.1.35 with the same draws below 1e-15; P-IDS .24 and U-IDS .4275 of 200
+pairs, as scikit-learn's own.
 """
 
 import numpy as np
