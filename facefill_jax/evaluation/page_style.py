@@ -92,7 +92,7 @@ td small, th small { display: block; font-size: .75rem; font-weight: 400; }
 thead th { vertical-align: bottom; font-weight: 600; border-bottom: 1px solid var(--ink); }
 tbody th { font-weight: 500; }
 th { overflow-wrap: anywhere; }
-thead th { min-width: 4.2rem; max-width: 11rem; }
+thead th { min-width: 6.2rem; max-width: 11rem; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 tbody th[scope="row"] { min-width: 10.5rem; }
 th[scope="rowgroup"] {
@@ -205,7 +205,8 @@ footer { padding-block: 3.5rem 2.5rem; color: var(--soft); font-size: .8125rem; 
   th, td { padding-left: .5rem; }
   td small, th small, .key { font-size: 6.5pt; }
   tbody th:first-child, thead th:first-child { position: static; }
-  .sheet { max-width: 15cm; }
+  .sheet { max-width: none; }
+  .sheet .body { grid-template-columns: 11cm minmax(0, 1fr); }
   .tag { border: 1px solid currentColor; }
 }
 """

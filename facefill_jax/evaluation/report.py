@@ -23,10 +23,15 @@ _METHODS = {
   "mean_colour": "the mean colour of what is known",
   "identity": "no filling: the photo itself",
 }
-_HEADLINE = (  # the first four that have a value
-  "hole_psnr", "hole_ssim", "hole_lpips_alex", "hole_lpips_vgg", "hole_lpips_squeeze",
-  "hole_squeezenet", "frame_squeezenet", "fid", "identity", "layout_miou", "laplacian_ratio",
-)  # fmt: skip
+_HEADLINE = (  # of each line the first that has a value; four in all
+  ("hole_psnr",),
+  ("hole_ssim",),
+  ("hole_lpips_alex", "hole_lpips_vgg", "hole_lpips_squeeze", "hole_squeezenet"),
+  ("fid",),
+  ("identity",),
+  ("layout_miou",),
+  ("frame_psnr",),
+)
 _PLOTTED = (
   "hole_psnr", "hole_ssim", "hole_lpips_alex", "hole_lpips_vgg", "hole_lpips_squeeze",
   "hole_squeezenet", "identity", "rim_error", "laplacian_ratio", "layout_accuracy", "frame_psnr",
@@ -87,15 +92,18 @@ def _header(run: Run) -> list[Markup]:
 def _headline(run: Run) -> Markup | None:
   """The few numbers that are asked for first."""
   cells = []
-  keys = [key for key in _HEADLINE if _value(run.metrics.get(key)) is not None]
-  keys = [key for key in keys if not run.metrics[key]["trained_on"]]
+  fair = [key for key, entry in run.metrics.items() if not entry["trained_on"]]
+  found = [
+    [k for k in each if k in fair and _value(run.metrics[k]) is not None] for each in _HEADLINE
+  ]
+  keys = [each[0] for each in found if each]
   for key in keys[:4]:
     entry = run.metrics[key]
     score, places = entry["all"], wording.places(entry)
     sign, _ = wording.BETTER.get(entry["better"], ("", ""))
     interval = wording.span(score.get("low"), score.get("high"), places)
     cells.append(_figure(
-      f"{wording.full_title(key, entry['region'])} {sign}",
+      f"{wording.full_title(key, entry['region'])}\N{NO-BREAK SPACE}{sign}",
       wording.number(score["value"], places), entry["unit"],
       f"95 %: {interval}" if interval else "",
     ))  # fmt: skip
@@ -138,8 +146,8 @@ def _verdict(name: str, found: Mapping) -> tuple[str, str, str]:
     return "", "not run", str(found["not_computed"])
   text = str(found.get("detail") or "")
   numbers = {key: value for key, value in found.items() if _is_number(value)}
-  if not text and name == "guidance" and {*_GUIDANCE} <= {*numbers}:
-    text = _guidance(numbers)
+  if name == "guidance" and {*_GUIDANCE} <= {*numbers}:
+    text = _guidance(numbers, bool(found.get("trained_on")))
   elif numbers:
     words = ", ".join(f"{key.replace('_', ' ')} {_measure(key, x)}" for key, x in numbers.items())
     text = f"{text.rstrip('.')}: {words}" if text else words
@@ -148,16 +156,16 @@ def _verdict(name: str, found: Mapping) -> tuple[str, str, str]:
   return ("good", "passed", text) if found["passed"] else ("bad", "failed", text)
 
 
-def _guidance(found: Mapping) -> str:
+def _guidance(found: Mapping, trained_on: bool) -> str:
   given, predicted = (_measure(key, found[key]) for key in ("given_share", "predicted_share"))
   text = (
     f"Given another face's layout, the parser reads the given class on {given} and the predicted "
     f"one on {predicted} of the {found['pixels']:,.0f} hole pixels where the two differ."
   )
-  if "parser_accuracy" not in found:
-    return text
-  right = _measure("parser_accuracy", found["parser_accuracy"])
-  return f"{text} Of the pixels of real photos it reads {right} right."
+  if "parser_accuracy" in found:
+    right = _measure("parser_accuracy", found["parser_accuracy"])
+    text += f" Of the pixels of real photos it reads {right} right."
+  return text + " The parser is the model's own: no independent judge." * trained_on
 
 
 def _is_number(value) -> bool:
@@ -232,7 +240,8 @@ def points_of(run: Run, key: str, ratios: np.ndarray) -> list[plots.Point]:
 
 def _method(run: Run) -> Section:
   about, digest = run.about, _digest(run)
-  masks = about.get("protocol") or about.get("masks")
+  masks, judges = about.get("protocol") or about.get("masks"), about.get("judges")
+  judges = judges if isinstance(judges, Mapping) else {}
   pairs = [
     ("Photos", _plain(about.get("photos"))),
     ("Mask protocol" if about.get("protocol") else "Masks", _plain(masks)),
@@ -241,6 +250,7 @@ def _method(run: Run) -> Section:
     ("Size", f"{about['size']} px" if about.get("size") else ""),
     ("Intervals", "95 %, percentile bootstrap over photos: a photo's fills are drawn together"),
     ("Model, SHA-256", el("code", digest) if digest else ""),
+    ("Weights of judges", _plain({kind: str(x)[:12] for kind, x in judges.items()})),
     ("Hardware", _plain(about.get("hardware"))),
     ("Versions", _plain(about.get("versions"))),
   ]

@@ -48,11 +48,15 @@ def full_title(key: str, region: str) -> str:
 
 
 def by_region(metrics: Mapping[str, Mapping]) -> dict[str, list[str]]:
-  """Region -> keys, in the order of GROUPS and of `metrics`; an unknown region counts as none."""
+  """Region -> keys, in the order of GROUPS and of `metrics`; what is not computed comes last.
+
+  An unknown region counts as none.
+  """
   found = {region: [] for region in GROUPS}
   for key, entry in metrics.items():
     found[entry["region"] if entry["region"] in GROUPS else ""].append(key)
-  return {region: keys for region, keys in found.items() if keys}
+  missing = lambda key: bool(metrics[key].get("not_computed"))  # noqa: E731
+  return {region: sorted(keys, key=missing) for region, keys in found.items() if keys}
 
 
 def decimals(values: Iterable[float | None], unit: str = "") -> int:
@@ -100,8 +104,8 @@ def count(number: int, thing: str) -> str:
 
 
 def bin_title(name: str) -> str:
-  """ "10–20 %" for "10-20"; other names as they are."""
+  """ "10–20 %" for "10-20", "1–10 %" for "01-10"; other names as they are."""
   low, dash, high = name.partition("-")
   if dash and low.isdecimal() and high.isdecimal():
-    return f"{low}–{high} %"
+    return f"{int(low)}–{int(high)} %"
   return f"{name} %" if name.rstrip("+").isdecimal() else name

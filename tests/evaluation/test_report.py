@@ -62,6 +62,17 @@ def test_every_metric_is_in_the_table(run):
   assert "Not a fair judge. Frame SqueezeNet distance" in page.text
 
 
+def test_the_first_numbers_are_of_fair_judges(run):
+  text = page_of(run).text
+  names = ["Hole PSNR", "Hole SSIM", "Hole LPIPS, VGG", "Identity similarity", "Time per photo"]
+  places = [text.index(name) for name in names]
+  assert places == sorted(places) and places[-1] < text.index("Known pixels")
+  content = json.loads((run / "metrics.json").read_text())
+  content["metrics"]["hole_lpips_vgg"]["trained_on"] = True
+  change(run, metrics=content["metrics"])
+  assert page_of(run).text.index("LPIPS, VGG") > text.index("Known pixels")
+
+
 def test_names_are_text(run):
   change(run, checks={"known_pixels": {"passed": True, "detail": "</p><script>alert(2)</script>"}})
   source = write_report(run).read_text(encoding="utf-8")
@@ -82,12 +93,15 @@ def test_checks_say_what_they_found(run):
   change(run, checks={
     "diversity": {"passed": None, "seeds": 4, "mean_distance": 0.0123},
     "layout_from_known_only": {"not_computed": "Telea reads no layout"},
+    "guidance": {"pixels": 10, "given_share": 0.5, "predicted_share": 0.25, "trained_on": True,
+                 "passed": True, "detail": "in short", "parser_accuracy": 0.9},
     "another": {"passed": True, "detail": "all well", "share": 0.5},
   })  # fmt: skip
   text = page_of(run).text
   assert "Checks: 1 failed" not in text
   assert "measuredSeeds give different fillsseeds 4, mean distance 0.0123" in text
   assert "not runLayouts come from known pixels onlyTelea reads no layout" in text
+  assert "it reads 90.0 % right. The parser is the model's own: no independent judge." in text
   assert "passedanotherall well: share 50.0 %" in text
 
 
@@ -118,6 +132,8 @@ def test_how_to_do_it_again(run):
   assert command(read_run(run)).startswith("facefill eval --model DIR --photos faces")
   text = page_of(run).text
   assert "SHA-256 abababababab." in text and "ab" * 32 in text and '"size": "small"' in text
+  change(run, run={"judges": {"lpips_vgg": "0123456789abcdef"}})
+  assert "Weights of judgeslpips_vgg 0123456789ab" in page_of(run).text
   change(run, run={"command": ["facefill", "eval", "--photos", "my faces"]})
   assert "facefill eval --photos 'my faces'" in page_of(run).text
 

@@ -36,7 +36,8 @@ def test_titles():
   assert wording.full_title("frame_ssim_grey_51", "frame") == "Frame SSIM, grey 51"
   assert wording.full_title("rim_error", "hole") == "Rim error"
   assert wording.full_title("some_new_one", "") == "some new one"
-  assert wording.bin_title("10-20") == "10–20 %" and wording.bin_title("60+") == "60+ %"
+  assert wording.bin_title("10-20") == "10–20 %" and wording.bin_title("01-10") == "1–10 %"
+  assert wording.bin_title("1-10") == "1–10 %" and wording.bin_title("60+") == "60+ %"
   assert wording.bin_title("thick") == "thick" and wording.bin_title("a-b") == "a-b"
 
 
@@ -46,6 +47,12 @@ def test_times_and_counts():
   assert wording.duration(0.9999) == ("1", "s")
   assert wording.duration(150.0) == ("2.5", "min")
   assert wording.count(1, "photo") == "1 photo" and wording.count(10_000, "fill") == "10,000 fills"
+
+
+def test_what_is_missing_comes_last():
+  missing = {"region": "hole", "not_computed": "no weights"}
+  entries = {"a": missing, "b": {"region": "hole"}, "c": missing, "d": {"region": "hole"}}
+  assert wording.by_region(entries) == {"hole": ["b", "d", "a", "c"]}
 
 
 def test_groups_keep_unknown_regions():
