@@ -48,7 +48,7 @@ def choose(name: str) -> Fill:
 
 
 def batched(name: str):
-  """A method as `evaluate.evaluate_batches` wants it.
+  """A method for batches.
 
   Returns:
     A function of photo uint8 (b, h, w, 3) and mask bool (b, h, w, 1) that returns

@@ -16,7 +16,6 @@ from ml_collections import ConfigDict
 
 from facefill_jax import (
   __version__,
-  evaluate,
   images,
   objectives,
   settings,
@@ -28,6 +27,7 @@ from facefill_jax import (
 from facefill_jax.checkpoint import Checkpoints
 from facefill_jax.data import masks as mask_lib
 from facefill_jax.data import opening, pipeline
+from facefill_jax.evaluation import fills, scoring
 from facefill_jax.models import perceptual
 from facefill_jax.stages import LAYOUT, STAGES, TEXTURE
 
@@ -71,6 +71,7 @@ class Run:
 
   Attributes:
     total: steps in all; texture_start: the step at which the texture stage begins.
+    scorer: what held-out faces are scored by.
     compiles_at: steps at which a new program is compiled.
     trained: names of the stages that advance.
     shapes: of all states, without allocation.
@@ -264,17 +265,20 @@ class Run:
     self.make_batch = jax.jit(steps.make_batch, out_shardings=sharding.batch_sharding(self.mesh))
     self.attach = jax.jit(partial(steps.attach_layout, self.networks.layout))
     self._predict = jax.jit(partial(steps.predict_layout, self.networks.layout))
-    self._fill = evaluate.make_filler(self.networks)
+    judges = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
+    self.scorer = scoring.Scorer(judges, self.config.resolution, layouts=True, labels=True)
+    self._fill = fills.make_filler(self.networks)
 
   def filler(self, states):
-    """(photo uint8, mask) -> {"whole": uint8, "layout": ids}, with the averages."""
+    """A `scoring.FillFn` with the averages; without a texture stage it gives the photo back."""
     layout_params = self.layout_params(states)
     if TEXTURE in states:
-      return partial(self._fill, {LAYOUT: layout_params, TEXTURE: states[TEXTURE].ema})
+      params = {LAYOUT: layout_params, TEXTURE: states[TEXTURE].ema}
+      return lambda batch: self._fill(params, batch["photo"], batch["mask"])
 
-    def only_layout(photo, mask):
-      layout, _ = self._predict(layout_params, images.to_float(photo), mask)
-      return {"whole": photo, "layout": np.asarray(layout.argmax(-1), np.uint8)}
+    def only_layout(batch):
+      layout, _ = self._predict(layout_params, images.to_float(batch["photo"]), batch["mask"])
+      return {"whole": batch["photo"], "layout": np.asarray(layout.argmax(-1), np.uint8)}
 
     return only_layout
 

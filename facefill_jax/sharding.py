@@ -29,6 +29,24 @@ def make_mesh(data: int = -1) -> Mesh:
   return jax.make_mesh((found,), (DATA,), axis_types=(AxisType.Auto,))
 
 
+def local_mesh(count: int = -1) -> Mesh:
+  """A mesh over the first `count` devices of this process, -1 for all of them.
+
+  Raises:
+    ValueError: there are fewer.
+  """
+  found = jax.local_devices()
+  if count != -1 and not 1 <= count <= len(found):
+    raise ValueError(f"{count} devices asked for, {len(found)} are here: give 1..{len(found)}")
+  used = found if count == -1 else found[:count]
+  return jax.make_mesh((len(used),), (DATA,), axis_types=(AxisType.Auto,), devices=used)
+
+
+def device_count(mesh: Mesh) -> int:
+  """Devices that a batch is split over; its size must be a multiple."""
+  return mesh.shape[DATA]
+
+
 def check_batch(batch_size: int, mesh: Mesh) -> None:
   """Raises ValueError unless the global batch can be split over the mesh."""
   n = mesh.shape[DATA]

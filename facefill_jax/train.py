@@ -15,13 +15,14 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from facefill_jax import evaluate, hooks, sharding, stages
+from facefill_jax import hooks, sharding, stages
 from facefill_jax.checkpoint import Checkpoints
+from facefill_jax.evaluation import scoring
 from facefill_jax.run import JUDGE, Run
 from facefill_jax.stages import LAYOUT, TEXTURE
 
 _SHOWN_SCORES = (
-  "hole_psnr_db", "hole_ssim", "squeezenet_distance", "laplacian_ratio", "layout_miou",
+  "hole_psnr", "hole_ssim", "hole_squeezenet", "laplacian_ratio", "layout_miou",
 )  # fmt: skip
 
 
@@ -102,18 +103,18 @@ def advance(run: Run, states, batch, step: int):
 def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   """Scores the held-out faces and draws the sample grid."""
   fill = run.filler(states)
-  rows = list(evaluate.slices(run.fixed, min(run.config.eval.batch_size, len(run.fixed["photo"]))))
-  report = evaluate.evaluate_batches(fill, rows, run.squeezenet)
-  scores = {f"eval/{k}": v for k, v in report.summary[evaluate.ALL].items() if v is not None}
+  rows = list(scoring.slices(run.fixed, min(run.config.eval.batch_size, len(run.fixed["photo"]))))
+  scores = scoring.score_all(fill, rows, run.scorer)
   if TEXTURE not in states:
-    scores = {name: value for name, value in scores.items() if name.startswith("eval/layout")}
+    scores = {name: value for name, value in scores.items() if name.startswith("layout")}
+  scores = {f"eval/{name}": value for name, value in scores.items()}
   writer.write_scalars(step, scores)
   named = {name: scores[f"eval/{name}"] for name in _SHOWN_SCORES if f"eval/{name}" in scores}
   line = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
   print(f"step {step}  held-out faces: {line}", file=sys.stderr, flush=True)
   count = len(rows[0]["photo"])  # faces from all over the fixed ones
   first = {k: v[:: len(run.fixed["photo"]) // count][:count] for k, v in run.fixed.items()}
-  found = {name: np.asarray(value) for name, value in fill(first["photo"], first["mask"]).items()}
+  found = {name: np.asarray(value) for name, value in fill(first).items()}
   grid = hooks.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
   hooks.save_picture(os.path.join(run.workdir, "samples", f"{step:07d}.png"), grid)
   writer.write_images(step, {"samples": grid})

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from facefill_jax import evaluate, stages, train, weights
+from facefill_jax import stages, train, weights
 from facefill_jax.data import masks, opening, pipeline
+from facefill_jax.evaluation import checks, scoring
 
 CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "quickstart.py"
 
@@ -34,7 +35,7 @@ def test_the_given_layout_is_painted_and_not_the_predicted_one(model):
   faces = pipeline.fixed_batch(held_out, mix, resolution=64, count=64, seed=1)
   networks = stages.networks_of_model(config)
   params = jax.tree.map(jnp.asarray, params)
-  found = evaluate.guidance(networks, params, evaluate.slices(faces, 16))
+  found = checks.guidance(networks, params, scoring.slices(faces, 16))
   assert found["pixels"] > 10_000
   assert found["parser_accuracy"] > 0.8
   assert found["ratio"] >= 3.0, found

@@ -38,7 +38,7 @@ def test_progress_line(done):
     assert re.search(r"layout total \d+\.\d{3}", line), line
   assert "texture" not in lines[0]  # it starts after two steps
   assert re.search(r"texture hole_l1 \d\.\d{3}.*texture total \d+\.\d{3}", lines[-1])
-  assert re.search(r"^step 6  held-out faces: hole_psnr_db .* layout_miou ", done.err, re.M)
+  assert re.search(r"^step 6  held-out faces: hole_psnr .* layout_miou ", done.err, re.M)
 
 
 def test_what_next(done):
@@ -61,7 +61,7 @@ def test_metrics(done):
   weighed = sum(c.texture.losses[name] * trained[6][f"texture/loss/{name}"]
                 for name, weight in c.texture.losses.items() if weight)  # fmt: skip
   assert trained[6]["texture/loss/total"] == pytest.approx(weighed, rel=1e-4)
-  for name in ("hole_psnr_db", "hole_ssim", "layout_miou", "laplacian_ratio"):
+  for name in ("hole_psnr", "hole_ssim", "layout_miou", "laplacian_ratio"):
     assert np.isfinite(scored[6][f"eval/{name}"]), name
   assert scored[6]["eval/photos"] == 3
 
@@ -178,7 +178,7 @@ def test_layout_then_texture(tmp_path):
   scored = [
     line for line in lines_of(layout.workdir / "metrics.jsonl") if "eval/layout_miou" in line
   ]
-  assert scored and "eval/hole_psnr_db" not in scored[-1]
+  assert scored and "eval/hole_psnr" not in scored[-1]
   second = short_run.config(
     stages="texture", texture_starts_at_images=0, total_images=16, init_from=str(layout.workdir)
   )

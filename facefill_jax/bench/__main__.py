@@ -1,6 +1,6 @@
 """`python -m facefill_jax.bench VERB`: measurements, one file a verb.
 
-Exit codes: 0 ok, 2 usage, 3 input, 4 model; a failure is one line on stderr.
+Exit codes: 0 ok, 2 usage, 3 input; a failure is one line on stderr.
 """
 
 import sys
@@ -9,9 +9,6 @@ import click
 
 from facefill_jax.bench.cost import cost
 from facefill_jax.bench.data import data
-from facefill_jax.bench.quality import quality
-from facefill_jax.models.perceptual import WeightFileError
-from facefill_jax.weights import ModelError
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +21,6 @@ def commands(options: dict, verbose: bool) -> None:
 
 commands.add_command(cost)
 commands.add_command(data)
-commands.add_command(quality)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     if options["verbose"]:
       raise
     click.echo(f"error: {' '.join(str(error).split())}", err=True)
-    return 4 if isinstance(error, ModelError | WeightFileError) else 3
+    return 3
 
 
 if __name__ == "__main__":

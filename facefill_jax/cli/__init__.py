@@ -6,7 +6,7 @@ import traceback
 import click
 
 from facefill_jax import __version__
-from facefill_jax.cli import data, fill, masks
+from facefill_jax.cli import data, eval, fill, masks, weights
 from facefill_jax.cli.failures import CANCELLED, describe
 
 
@@ -17,8 +17,10 @@ def commands() -> None:
 
 
 commands.add_command(data.data)
+commands.add_command(eval.evaluate)
 commands.add_command(fill.fill)
 commands.add_command(masks.masks)
+commands.add_command(weights.weights)
 
 
 def main(argv: list[str] | None = None) -> int:

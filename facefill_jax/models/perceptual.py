@@ -10,8 +10,9 @@ is not LPIPS, whose channel weights were fitted to people's choices on another r
 
 import pathlib
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors
@@ -71,32 +72,62 @@ def load_squeezenet(path: str | pathlib.Path) -> dict[str, np.ndarray]:
     WeightFileError: the file is missing or unreadable, an array is missing, misshapen, not of
       floats, or not finite.
   """
-  path = pathlib.Path(path)
-  shapes = expected_shapes()
+  path, shapes = pathlib.Path(path), expected_shapes()
+  return arrange(check_arrays(path, read_arrays(path, shapes), shapes, "SqueezeNet 1.1"))
+
+
+def arrange(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+  """Arrays as files have them -> `Params`."""
+  return {name: x.transpose(2, 3, 1, 0) if x.ndim == 4 else x for name, x in stored.items()}
+
+
+def read_arrays(path: pathlib.Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+  """The named arrays of an .npz or .safetensors file, as far as they are there.
+
+  Raises:
+    WeightFileError: the file is missing or unreadable.
+  """
   try:
-    stored = _read(path, shapes)
+    return _read(path, names)
   except (OSError, ValueError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
-    raise WeightFileError(f"{path}: cannot read SqueezeNet weights: {error}") from error
+    raise WeightFileError(f"{path}: cannot read weights: {error}") from error
+
+
+def check_arrays(
+  where: object, stored: Mapping[str, np.ndarray], shapes: Mapping[str, tuple], network: str
+) -> dict[str, np.ndarray]:
+  """The arrays that `shapes` names, as float32.
+
+  Args:
+    where: what messages begin with: a file's name.
+    stored: name -> array.
+    shapes: name -> wanted shape.
+    network: its name, for messages.
+
+  Raises:
+    WeightFileError: an array is missing, misshapen, not of floats, or not finite.
+  """
   missing = [name for name in shapes if name not in stored]
   if missing:
-    raise WeightFileError(f"{path}: not SqueezeNet 1.1: {len(missing)} arrays are missing, first "
-                          f"{missing[0]!r} of shape {shapes[missing[0]]}")  # fmt: skip
-  params = {}
+    raise WeightFileError(
+      f"{where}: not {network}: {len(missing)} of {len(shapes)} arrays are missing, first "
+      f"{missing[0]!r} of shape {shapes[missing[0]]}"
+    )
   for name, shape in shapes.items():
     x = stored[name]
     if x.shape != shape or not np.issubdtype(x.dtype, np.floating):
-      raise WeightFileError(f"{path}: {name!r} is {x.dtype} {x.shape}, want floats {shape}")
+      raise WeightFileError(
+        f"{where}: not {network}: {name!r} is {x.dtype} {x.shape}, want floats {shape}"
+      )
     if not np.isfinite(x).all():
-      raise WeightFileError(f"{path}: {name!r} has values that are not finite")
-    x = x.astype(np.float32)
-    params[name] = x.transpose(2, 3, 1, 0) if x.ndim == 4 else x
-  return params
+      raise WeightFileError(f"{where}: {name!r} has values that are not finite")
+  return {name: stored[name].astype(np.float32) for name in shapes}
 
 
-def _read(path: pathlib.Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-  """The named arrays of the file, as far as they are there."""
+def _read(path: pathlib.Path, names: Iterable[str]) -> dict[str, np.ndarray]:
   if path.suffix == ".npz":
-    with np.load(path, allow_pickle=False) as archive:
+    # Given a name, NumPy would leave a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
       return {name: archive[name] for name in names if name in archive.files}
   if path.suffix == ".safetensors":
     with safetensors.safe_open(path, framework="numpy") as archive:
@@ -153,6 +184,25 @@ def perceptual_distance(
   Raises:
     ValueError: the shapes of the maps or weights do not agree.
   """
+  return sum(x.mean(axis=(1, 2)) for x in _differences(features_a, features_b, weights))
+
+
+def distance_map(
+  features_a: Sequence[Array],
+  features_b: Sequence[Array],
+  size: tuple[int, int],
+  weights: Sequence[Array] | None = None,
+) -> Float[Array, "b h w"]:
+  """`perceptual_distance` before its mean: every tap's map resized to `size`, and their sum.
+
+  Bilinear, as the spatial form of LPIPS is; its mean is the distance but for that resizing.
+  """
+  differences = _differences(features_a, features_b, weights)
+  return sum(jax.image.resize(x, (len(x), *size), "linear") for x in differences)
+
+
+def _differences(features_a, features_b, weights) -> list[Array]:
+  """(b, h', w') of each tap: squared differences of unit features, weighted over channels."""
   shapes_a, shapes_b = [a.shape for a in features_a], [b.shape for b in features_b]
   if shapes_a != shapes_b:
     raise ValueError(f"feature maps differ in shape: {shapes_a} and {shapes_b}")
@@ -160,11 +210,10 @@ def perceptual_distance(
     weights = [np.full(s[-1], 1.0 / s[-1], np.float32) for s in shapes_a]
   if [w.shape for w in weights] != [s[-1:] for s in shapes_a]:
     raise ValueError(f"weights {[w.shape for w in weights]} do not fit feature maps {shapes_a}")
-  total = 0.0
-  for a, b, weight in zip(features_a, features_b, weights, strict=True):
-    squares = jnp.square(_unit_length(a) - _unit_length(b))  # b h' w' c
-    total += (squares * weight).sum(axis=-1).mean(axis=(1, 2))
-  return total
+  return [
+    (jnp.square(_unit_length(a) - _unit_length(b)) * weight).sum(axis=-1)
+    for a, b, weight in zip(features_a, features_b, weights, strict=True)
+  ]
 
 
 def _unit_length(x: Array) -> Array:

@@ -1,0 +1,205 @@
+"""facefill eval: how good fills are, of a model, a classical method, or anybody's pictures."""
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from facefill_jax.cli import eval_compare
+from facefill_jax.cli.failures import ModelFailure, input_failures
+
+_DIR = click.Path(path_type=Path)
+_METHODS = ("telea", "ns", "mean_colour", "identity")
+
+
+@click.group("eval", invoke_without_command=True)
+@click.option("--model", type=_DIR, metavar="DIR", help="Score a trained model.")
+@click.option("--outputs", type=_DIR, metavar="DIR", help="Score these pictures (or a .zip).")
+@click.option("--method", type=click.Choice(_METHODS), help="Score a method that learns nothing.")
+@click.option("--photos", metavar="DIR", help="True faces: directory, .zip, built set, drawn:50.")
+@click.option("--masks", type=_DIR, metavar="DIR", help="Masks, white = hole; a folder a bin.")
+@click.option("--protocol", metavar="NAME", help="Masks by name: see `facefill masks`.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+              help="Of the protocol's masks, and of the model's answer.")  # fmt: skip
+@click.option("--masks-per-photo", type=click.IntRange(1), default=1, show_default=True,
+              help="Of each bin.")  # fmt: skip
+@click.option("--labels", default="", metavar="DIR", help="Label maps of the photos.")
+@click.option("--size", type=click.IntRange(32, 4096), default=256, show_default=True,
+              help="Side of the pictures that are scored.")  # fmt: skip
+@click.option("--out", type=_DIR, metavar="DIR", help="Written here.")
+@click.option("--weights", type=_DIR, metavar="DIR",
+              help="Networks that measure: see `facefill weights`.")  # fmt: skip
+@click.option("--name", help="What the run is called; default: from the model or method.")
+@click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
+@click.pass_context
+def evaluate(context, **given) -> None:
+  """Score fills against the truth, in the hole and over the frame, with intervals.
+
+  Photo i, by name, gets mask i (of each bin; several with --masks-per-photo), starting over at the
+  end. Photos are cut to their centre squares and resized by Lanczos, masks by nearest. Pictures of
+  --outputs are named as their photos: a/7.png for a/7.jpg; with several masks a photo
+  a/7_mask000.png, a/7_mask001.png, ...; with bins in folders of their names: 10-20/a/7.png.
+
+  --out gets per_image.csv, metrics.json, examples/ and report.html.
+  """
+  if context.invoked_subcommand is not None:
+    return
+  context.obj["verbose"] = given["verbose"]
+  _check_usage(context, given)
+  with input_failures():
+    content = _run(given)
+  from facefill_jax.evaluation import summary
+
+  click.echo(summary.table(content))
+  _say(content, given["out"])
+
+
+evaluate.add_command(eval_compare.compare)
+
+
+def _check_usage(context, given) -> None:
+  """What can be said before any file is opened."""
+
+  def fail(text):
+    raise click.UsageError(text, context)
+
+  if sum(given[name] is not None for name in ("model", "outputs", "method")) != 1:
+    fail("give one of --model, --outputs and --method")
+  if sum(given[name] is not None for name in ("masks", "protocol")) != 1:
+    fail("give one of --masks and --protocol")
+  for name in ("photos", "out"):
+    if given[name] is None:
+      fail(f"--{name} is required")
+  if given["protocol"] is not None:
+    from facefill_jax.data import protocols
+
+    try:
+      protocols.check_name(given["protocol"])
+    except ValueError as error:
+      fail(str(error))
+  out = given["out"]
+  if not out.absolute().parent.is_dir():
+    fail(f"{out}: no such folder {out.parent}")
+  if out.exists():
+    if not out.is_dir() or (any(out.iterdir()) and not (out / "metrics.json").is_file()):
+      fail(f"{out}: exists and holds no run: it is not replaced")
+    if any(out.iterdir()) and not given["overwrite"]:
+      fail(f"{out}: exists; give --overwrite to replace it")
+
+
+def _run(given) -> dict:
+  """Evaluates into a hidden sibling of --out, which takes its place when all is done."""
+  from facefill_jax import judges, sharding
+  from facefill_jax.evaluation import report, runner
+
+  mesh = sharding.local_mesh()
+  faces = _pairs(given)
+  filler = _filler(given, faces, mesh)
+  judged_by = judges.load(given["weights"] or judges.default_directory())
+  part = given["out"].absolute().with_name(f".{given['out'].absolute().name}.part")
+  shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
+  part.mkdir()
+  try:
+    content = runner.evaluate(
+      filler, faces, part, judged_by=judged_by, batch_size=given["batch_size"], mesh=mesh,
+      about=_about(given, len(faces.source)), tell=_progress(),
+    )  # fmt: skip
+    _replace(part, given["out"].absolute())
+  except BaseException:
+    shutil.rmtree(part, ignore_errors=True)
+    raise
+  report.write_report(given["out"])  # afterwards: hours of work are in their place by now
+  return content
+
+
+def _pairs(given):
+  from facefill_jax.evaluation import pairs
+
+  size, labels = given["size"], str(given["labels"])
+  source = pairs.open_photos(given["photos"], size, labels)
+  if given["masks"] is not None:
+    holes = pairs.FolderHoles(given["masks"])
+  else:
+    ids = pairs.ids_of(source)
+    holes = pairs.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
+  known = pairs.is_labelled(given["photos"], source, labels)
+  return pairs.Pairs(source, holes, size, given["masks_per_photo"], known)
+
+
+def _filler(given, faces, mesh):
+  from facefill_jax import weights
+  from facefill_jax.evaluation import fills, runner
+
+  if given["model"] is not None:
+    try:
+      model = fills.Model(given["model"], mesh, given["seed"])
+    except weights.ModelError as error:
+      raise ModelFailure(str(error)) from error
+    return runner.Filler("model", model, model)
+  if given["outputs"] is not None:
+    names = [pair.id for pair in faces.pairs]
+    return runner.Filler("outputs", fills.Outputs(str(given["outputs"]), names, given["size"]))
+  return runner.Filler(given["method"], fills.method(given["method"]))
+
+
+def _about(given, photos: int) -> dict:
+  """What the command line says of the run, for metrics.json."""
+  masks = {name: str(given[name]) for name in ("masks", "protocol") if given[name] is not None}
+  path = given["model"] or given["outputs"]
+  if path is not None:
+    path = path.resolve()
+    # A run's model lies in RUN/model.
+    path = path.parent if path.name == "model" else path
+  return {
+    "name": given["name"] or given["method"] or path.name,
+    "command": shlex.join(["facefill", *sys.argv[1:]]),
+    "photos": given["photos"],
+    "photo_count": photos,
+    "labels": given["labels"] or None,
+    **masks,
+    "seed": given["seed"],
+    "masks_per_photo": given["masks_per_photo"],
+  }
+
+
+def _replace(part: Path, out: Path) -> None:
+  """Puts a finished run in its place; a reader sees the old one or the new one."""
+  old = out.with_name(f".{out.name}.old")
+  shutil.rmtree(old, ignore_errors=True)
+  if out.exists():
+    out.rename(old)
+  part.rename(out)
+  shutil.rmtree(old, ignore_errors=True)
+
+
+def _progress():
+  """Says how far it is, ten times at most."""
+  said = 0
+
+  def tell(done: int, total: int) -> None:
+    nonlocal said
+    if done == total or 10 * done // total > said:
+      said = 10 * done // total
+      click.echo(f"{done} of {total} fills", err=True)
+
+  return tell
+
+
+def _say(content: dict, out: Path) -> None:
+  """Checks, what was not measured and what was not measured fairly, and where the files are."""
+  for name, check in content["checks"].items():
+    if check["passed"] is False:
+      click.echo(f"CHECK FAILED: {name.replace('_', ' ')}: {check['detail']}", err=True)
+  reasons = {}
+  for key, entry in content["metrics"].items():
+    if entry["not_computed"]:
+      reasons.setdefault(entry["not_computed"], []).append(key)
+    elif entry["trained_on"]:
+      click.echo(f"{key}: its network took part in training this model: no fair judge", err=True)
+  for reason, keys in reasons.items():
+    click.echo(f"not computed: {', '.join(keys)}: {reason}", err=True)
+  click.echo(f"{out}: per_image.csv, metrics.json, report.html and examples/", err=True)

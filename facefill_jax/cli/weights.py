@@ -1,0 +1,78 @@
+"""facefill weights: the networks that judge fills, from their projects' files to checked ones."""
+
+from pathlib import Path
+
+import click
+
+from facefill_jax.cli.failures import InputFailure, input_failures
+
+_FILE = click.Path(path_type=Path)
+_DIR = click.Path(path_type=Path, file_okay=False)
+_WHERE = "[default: $FACEFILL_WEIGHTS, else ~/.cache/facefill_jax/weights]"
+_verbose = click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
+
+
+@click.group()
+def weights() -> None:
+  """Weights of the networks that judge fills. Nothing is ever downloaded."""
+
+
+@weights.command()
+@click.argument("kind")
+@click.argument("files", type=_FILE, nargs=-1, required=True, metavar="FILE [FILE ...]")
+@click.option("--to", "directory", type=_DIR, metavar="DIR", help=f"Written here. {_WHERE}")
+@click.option("--overwrite", is_flag=True, help="Replace what exists.")
+@_verbose
+@click.pass_obj
+def convert(options, kind, files, directory, overwrite, verbose) -> None:
+  """Check weights of KIND and write them as safetensors with their SHA-256.
+
+  KIND is lpips_alex, lpips_vgg, lpips_squeeze (two files: torchvision's network and the heads),
+  inception_fid, squeezenet_caffe or mobileface. Files are torch state dicts (these need torch:
+  pip install 'facefill_jax[torch]'), .npz, .safetensors or MXNet's .params.
+  """
+  options["verbose"] = verbose
+  from facefill_jax import judges
+
+  if kind not in judges.KINDS:
+    raise click.UsageError(
+      f"unknown KIND {kind!r}; valid: {', '.join(judges.KINDS)}", click.get_current_context()
+    )
+  directory = directory or judges.default_directory()
+  with input_failures():
+    try:
+      path = judges.convert(kind, files, directory, overwrite=overwrite)
+    except judges.ExistsError as error:
+      raise click.UsageError(str(error), click.get_current_context()) from error
+    judge = judges.load(directory, [kind])[kind]
+  click.echo(f"wrote {path}, sha256 {judge.sha256}", err=True)
+
+
+@weights.command()
+@click.option("--in", "directory", type=_DIR, metavar="DIR", help=f"Looked at. {_WHERE}")
+@_verbose
+@click.pass_obj
+def show(options, directory, verbose) -> None:
+  """Say which weights are there and whole, and which metrics go without the others.
+
+  Exit code 3 if any file is damaged.
+  """
+  options["verbose"] = verbose
+  from facefill_jax import judges
+
+  directory = directory or judges.default_directory()
+  click.echo(f"weights in {directory}:")
+  damaged = []
+  for kind in judges.KINDS:
+    try:
+      found = judges.load(directory, [kind])
+    except judges.JudgeError as error:
+      damaged.append(str(error))
+      click.echo(f"{kind}: damaged: {error}")
+      continue
+    if kind in found:
+      click.echo(f"{kind}: {judges.implementation(kind)}; sha256 {found[kind].sha256}")
+    else:
+      click.echo(judges.missing(kind))
+  if damaged:
+    raise InputFailure(f"{len(damaged)} damaged: {damaged[0]}")

@@ -1,0 +1,1 @@
+"""Evaluation that can be trusted: scores, their intervals, a report, and runs side by side."""

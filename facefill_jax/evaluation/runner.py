@@ -1,0 +1,224 @@
+"""One evaluation: pairs are filled and scored batch by batch, and a run's directory is written.
+
+    per_image.csv     a row a fill, written as it comes
+    metrics.json      the scores with intervals, by bin, and the checks
+    examples/         the best, median and worst fills
+
+Memory does not grow with the number of fills but for their scores (some 200 bytes a fill): pictures
+are read as they are used, and features, 8 KB a picture, lie in files until the end.
+"""
+
+import csv
+import dataclasses
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from facefill_jax import __version__, images, judges, sharding
+from facefill_jax.evaluation import checks, examples, measures, pairs, scoring, summary
+from facefill_jax.evaluation.fills import Model
+from facefill_jax.evaluation.scoring import pad_batch
+from facefill_jax.metrics import inception
+
+FORMAT = 1
+CHECKED = {"known_only": 64, "guidance": 128, "diversity": 16}  # fills, spread over all
+_COLUMNS = ("id", "photo", "mask", "bin", "hole_ratio", "seconds")
+_PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "pillow")
+_INCEPTION = "inception_fid"
+
+
+@dataclasses.dataclass(frozen=True)
+class Filler:
+  """What is evaluated.
+
+  Attributes:
+    method: "model", "outputs", or a name of `fills.METHOD_NAMES`.
+    fill: a FillFn.
+    model: the model, if it is one.
+  """
+
+  method: str
+  fill: Callable[[Mapping], Mapping]
+  model: Model | None = None
+
+
+def evaluate(
+  filler: Filler, faces: pairs.Pairs, directory: Path, *,
+  judged_by: Mapping[str, judges.Judge], batch_size: int, mesh, about: Mapping,
+  tell: Callable[[int, int], None] = lambda done, total: None,
+) -> dict:  # fmt: skip
+  """Fills and scores all pairs, and writes a run into an empty directory.
+
+  Args:
+    filler: what fills.
+    faces: the photos and masks.
+    directory: of the run; there, and empty.
+    judged_by: kind -> Judge, the networks that measure.
+    batch_size: fills at once; raised to a multiple of the mesh's devices.
+    mesh: the devices that share a batch; see `sharding.local_mesh`.
+    about: what "run" of metrics.json is to say, too.
+    tell: called with the number of fills done, and of all.
+
+  Returns:
+    The content of metrics.json.
+
+  Raises:
+    ValueError: a file cannot be used, or a fill is of another size; it is named.
+  """
+  devices = sharding.device_count(mesh)
+  batch_size = -(-min(batch_size, len(faces)) // devices) * devices
+  scorer = _scorer(filler, faces, judged_by, mesh)
+  known = checks.KnownPixels()
+  with tempfile.TemporaryDirectory(prefix=".arrays", dir=directory) as scratch:
+    tally = scoring.Tally(len(faces), scorer.keys, scratch)
+    features = _features(faces, judged_by, batch_size, mesh, scratch)
+    batches = faces.batches(batch_size)
+    with open(directory / "per_image.csv", "w", encoding="utf-8", newline="") as file:
+      write = csv.writer(file, lineterminator="\n").writerow
+      write([*_COLUMNS, *scorer.keys])
+      for batch, result, scores, seconds in _scored(filler, scorer, batches, batch_size):
+        number = len(batch["photo"])
+        photos = [faces.photo_ids[pair.photo] for pair in batch["pair"]]
+        rows = tally.add(scores, batch["bin"], photos)
+        tally.seconds[rows.start : rows.stop] = seconds / number
+        known.add(batch, result["whole"], number)
+        if features is not None:
+          features.fills[rows.start : rows.stop] = scores["features"][:number]
+        for i, k in enumerate(rows):
+          write(_row(batch, photos[i], tally, scorer.keys, i, k))
+        tell(rows.stop, len(faces))
+    config = filler.model and filler.model.config
+    content = {
+      "format": FORMAT,
+      "run": {**about, **_circumstances(filler, faces, tally, judged_by, mesh)},
+      "bins": pairs.in_order(tally.bins),
+      "metrics": summary.metrics(tally, scorer.reasons, features, config, _said(judged_by)),
+      "checks": {"known_pixels": known.report(), **_checks(filler, faces, batch_size, judged_by)},
+    }
+    content = summary.finite(content)
+    examples.write(directory / "examples", faces, filler.fill, tally, batch_size)
+    del features, tally  # their files go now
+  text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+  (directory / "metrics.json").write_text(text, encoding="utf-8")
+  return content
+
+
+def _scorer(filler: Filler, faces: pairs.Pairs, judged_by: Mapping, mesh) -> scoring.Scorer:
+  return scoring.Scorer(
+    {kind: judge.params for kind, judge in judged_by.items()},
+    faces.size,
+    layouts=filler.model is not None,
+    labels=faces.labelled,
+    missing=judges.missing,
+    put=partial(sharding.put_batch, mesh=mesh),
+    replicate=lambda tree: jax.device_put(tree, sharding.replicated(mesh)),
+  )
+
+
+def _scored(filler, scorer, batches: Iterable, size: int) -> Iterator[tuple]:
+  """(batch, fills, scores, seconds of filling) of each; reads one batch ahead."""
+  warm = filler.model is None
+  for batch in _ahead(batches):
+    padded = pad_batch(batch, size)
+    if not warm:
+      filler.fill(padded)  # compiles: no part of the time that a photo takes
+      warm = True
+    begin = time.perf_counter()
+    result = jax.tree.map(np.asarray, dict(filler.fill(padded)))
+    seconds = time.perf_counter() - begin if filler.method != "outputs" else np.nan
+    yield batch, result, scorer(padded, result), seconds
+
+
+def _ahead(items: Iterable) -> Iterator:
+  """The items, the next one being made in a thread while one is used."""
+  iterator, end = iter(items), object()
+  with ThreadPoolExecutor(1) as pool:
+    coming = pool.submit(next, iterator, end)
+    while (item := coming.result()) is not end:
+      coming = pool.submit(next, iterator, end)
+      yield item
+
+
+def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> summary.Features | None:
+  """Features of all photos, and room for those of the fills; None without the network."""
+  if _INCEPTION not in judged_by:
+    return None
+  params = jax.device_put(judged_by[_INCEPTION].params, sharding.replicated(mesh))
+  network = jax.jit(lambda params, photo: inception.features(params, images.to_float(photo)))
+  room = partial(scoring.array_on_disk, scratch, dtype=np.float32)
+  photos = room("photos", (len(faces.source), inception.WIDTH))
+  start = 0
+  for photo in _ahead(faces.photos(batch_size)):
+    padded = pad_batch({"photo": photo}, batch_size)
+    found = network(params, sharding.put_batch(padded, mesh)["photo"])
+    photos[start : start + len(photo)] = np.asarray(found)[: len(photo)]
+    start += len(photo)
+  photo_of = np.array([pair.photo for pair in faces.pairs])
+  return summary.Features(photos, room("fills", (len(faces), inception.WIDTH)), photo_of)
+
+
+def _row(batch, photo: str, tally: scoring.Tally, keys, i: int, k: int) -> list[str]:
+  """A line of per_image.csv: the i-th of a batch, the k-th of all; no value is an empty cell."""
+  numbers = [tally.hole_ratio[k], tally.seconds[k], *(tally.values[key][k] for key in keys)]
+  cells = ["" if np.isnan(number) else f"{number:.7g}" for number in numbers]
+  return [batch["pair"][i].id, photo, batch["mask_name"][i], batch["bin"][i], *cells]
+
+
+def _checks(filler: Filler, faces, batch_size: int, judged_by: Mapping) -> dict[str, dict]:
+  if filler.method == "outputs":
+    return dict.fromkeys(("layout_from_known_only", "guidance", "diversity"), checks.NOT_AGAIN)
+
+  def some(name):
+    return faces.batches(batch_size, pairs.spread(len(faces), CHECKED[name]))
+
+  found = {"layout_from_known_only": checks.known_only(filler.fill, some("known_only"), batch_size)}
+  model = filler.model
+  if model is None:
+    return found | dict.fromkeys(("guidance", "diversity"), checks.NO_MODEL)
+  shown = faces.at(model.resolution)
+  shown = shown.batches(batch_size, pairs.spread(len(shown), CHECKED["guidance"]))
+  found["guidance"] = checks.guidance(model.networks, model.params, shown)
+  params = {kind: judge.params for kind, judge in judged_by.items()}
+  found["diversity"] = checks.diversity(model, some("diversity"), batch_size, params)
+  return found
+
+
+def _circumstances(filler, faces, tally, judged_by, mesh) -> dict:
+  """What is known of the run when it is over."""
+  model = filler.model
+  timed = tally.seconds[np.isfinite(tally.seconds)]
+  device = jax.local_devices()[0]
+  versions = {"facefill_jax": __version__, "python": platform.python_version()}
+  return {
+    "method": filler.method,
+    "model": model and {"sha256": model.sha256, "config": model.config},
+    "size": faces.size,
+    "fills": len(faces),
+    "seconds_per_photo": float(timed.mean()) if len(timed) else None,
+    "hardware": {
+      "devices": f"{sharding.device_count(mesh)} x {device.device_kind}",
+      "backend": jax.default_backend(),
+      "cores": os.cpu_count(),
+      "machine": platform.machine(),
+    },
+    "versions": versions | {name: importlib.metadata.version(name) for name in _PACKAGES},
+    "judges": {kind: judge.sha256 for kind, judge in judged_by.items()},
+  }
+
+
+def _said(judged_by: Mapping) -> dict[str, str]:
+  """Implementation lines of metrics that are computed by one network's weights."""
+  return {
+    key: judges.implementation(kind) for kind in judged_by if kind in judges.KINDS
+    for key in judges.metrics(kind) if key not in measures.SETS
+  }  # fmt: skip

@@ -1,0 +1,251 @@
+"""From fills to numbers: a jitted scorer of batches, and a tally of all fills.
+
+A batch is a dict: photo uint8 (b, h, w, 3), labels uint8 (b, h, w), mask bool (b, h, w, 1), True =
+hole; other entries are lists of b. All have one size but the last, which is padded, so that
+networks and metrics compile once.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from facefill_jax import images
+from facefill_jax.evaluation import measures, statistics
+from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.metrics import identity, image, inception, layout, lpips, ssim
+from facefill_jax.models import perceptual
+
+FillFn = Callable[[Mapping], Mapping]
+"""batch -> {"whole": uint8 (b, h, w, 3), "layout": class ids (b, h, w) or None}.
+
+It sees the hidden pixels too, and must not look."""
+_PARTS = ("laplacian_whole", "laplacian_truth")  # of a ratio that is summed before it is one
+
+
+class Scorer:
+  """Scores fills of one size, on all devices of a mesh if there is one.
+
+  Attributes:
+    reasons: key -> why it is not computed.
+    keys: the per-photo metrics that are.
+  """
+
+  def __init__(
+    self,
+    judges: Mapping[str, Mapping],
+    side: int,
+    *,
+    layouts: bool,
+    labels: bool,
+    missing: Callable[[str], str] = "weights of {} are not given".format,
+    put: Callable[[Mapping], Mapping] = dict,
+    replicate: Callable = lambda tree: tree,
+  ):
+    """Args:
+    judges: kind -> parameters of the networks that measure.
+    side: of the square pictures.
+    layouts, labels, missing: see `measures.left_out`.
+    put: brings a batch of arrays to the devices; replicate: parameters, to each of them.
+    """
+    self.reasons = measures.left_out(side, judges, missing, layouts=layouts, labels=labels)
+    self.keys = tuple(key for key in measures.BY_PHOTO if key not in self.reasons)
+    self._layouts = layouts and labels
+    needed = {"inception_fid", *measures.IDENTITY_JUDGES}
+    needed |= {metric.judge for metric in measures.METRICS if metric.key in self.keys}
+    self._judges = replicate({kind: judges[kind] for kind in judges if kind in needed})
+    self._put = put
+    self._score = jax.jit(partial(_score, self.keys))
+
+  def __call__(self, batch: Mapping, result: Mapping) -> dict[str, np.ndarray]:
+    """Scores of a padded batch and its fills: key -> (b,); "confusion" (b, 20, 20) and "features"
+    (b, 2048) if they can be had. NaN where a photo has no value.
+
+    Raises:
+      ValueError: fills of another shape or type.
+    """
+    whole, photo = result["whole"], batch["photo"]
+    if whole.shape != photo.shape or whole.dtype != np.uint8:
+      raise ValueError(
+        f"a fill must be uint8 {photo.shape} like its photos, got {whole.dtype} {whole.shape}"
+      )
+    arrays = {"whole": whole, "truth": photo, "mask": batch["mask"]}
+    if self._layouts:
+      arrays |= {"labels": batch["labels"], "layout": result["layout"]}
+    found = jax.device_get(self._score(self._judges, self._put(arrays)))
+    hidden = found.pop("hole_pixels") > 0
+    for key in self.keys:
+      if _region(key) == measures.HOLE:
+        found[key] = np.where(hidden, found[key], np.nan)
+    return found
+
+
+class Tally:
+  """The scores of n fills, and what they say together.
+
+  Attributes:
+    values: key -> float64 (n,), NaN where there is none; and the parts of ratios.
+    hole_ratio, seconds: float64 (n,).
+    bins: list of n names; photos: list of n names, the clusters of the bootstrap.
+    confusions: int32 (n, 20, 20), or None.
+  """
+
+  def __init__(self, count: int, keys: Sequence[str], directory: str | None = None):
+    """directory: where to keep what is too large for memory."""
+    self.values = {key: np.full(count, np.nan) for key in (*keys, *_PARTS)}
+    self.hole_ratio, self.seconds = np.full(count, np.nan), np.full(count, np.nan)
+    self.bins: list[str] = []
+    self.photos: list[str] = []
+    self.confusions, self._count, self._directory = None, count, directory
+
+  def __len__(self) -> int:
+    return len(self.bins)
+
+  def add(self, scores: Mapping, bins: Sequence[str], photos: Sequence[str]) -> range:
+    """Takes in the first len(bins) rows of scores; returns their places."""
+    start, number = len(self), len(bins)
+    rows = range(start, start + number)
+    if rows.stop > self._count:
+      raise ValueError(f"{rows.stop} fills, {self._count} were announced")
+    self.hole_ratio[start : rows.stop] = scores["hole_ratio"][:number]
+    for key, column in self.values.items():
+      column[start : rows.stop] = scores[key][:number]
+    if "confusion" in scores:
+      if self.confusions is None:
+        self.confusions = array_on_disk(
+          self._directory, "confusions", (self._count, NUM_CLASSES, NUM_CLASSES), np.int32
+        )
+      self.confusions[start : rows.stop] = scores["confusion"][:number]
+    self.bins += bins
+    self.photos += photos
+    return rows
+
+  def statistic(self, key: str, rows: np.ndarray) -> statistics.Statistic:
+    """A metric over the fills in `rows`, as `statistics` wants it; sums before ratios."""
+    if key == "laplacian_ratio":
+      whole, truth = (self.values[part][rows] for part in _PARTS)
+      smooth = truth == 0
+      return statistics.ratio(*(np.where(smooth, np.nan, x) for x in (whole, truth)))
+    if key == "layout_miou":
+      return statistics.pooled_miou(self.confusions[rows])
+    if key == "layout_accuracy":
+      return statistics.pooled_accuracy(self.confusions[rows])
+    return statistics.mean(self.values[key][rows])
+
+  def value(self, key: str) -> float | None:
+    """A metric over all fills, without an interval; None if nothing has a value."""
+    if key.startswith("layout_") and self.confusions is None:
+      return None
+    value = self.statistic(key, np.arange(len(self)))(np.ones(len(self)))
+    return None if np.isnan(value) else value
+
+
+def score_all(fill: FillFn, batches: Sequence[Mapping], scorer: Scorer) -> dict[str, float]:
+  """Fills and scores batches that are in memory: key -> value, for metrics that have one.
+
+  The same numbers as an evaluation's, without their intervals; also photos (how many) and
+  hole_ratio (mean). Set metrics are left out.
+  """
+  count = sum(len(batch["photo"]) for batch in batches)
+  if not count:
+    raise ValueError("there is nothing to evaluate: no batches, or empty ones")
+  tally, size = Tally(count, scorer.keys), len(batches[0]["photo"])
+  for batch in batches:
+    padded = pad_batch(batch, size)
+    nameless = [""] * len(batch["photo"])
+    tally.add(scorer(padded, fill(padded)), nameless, nameless)
+  keys = [metric.key for metric in measures.METRICS if metric.key not in measures.SETS]
+  keys = [key for key in keys if key not in scorer.reasons]
+  found = {key: value for key in keys if (value := tally.value(key)) is not None}
+  return {"photos": count, "hole_ratio": float(tally.hole_ratio.mean()), **found}
+
+
+def array_on_disk(directory: str | None, name: str, shape: tuple, dtype) -> np.ndarray:
+  """An array in a file of `directory`; in memory without one."""
+  if directory is None:
+    return np.zeros(shape, dtype)
+  path = os.path.join(directory, f"{name}.npy")
+  return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+
+
+def pad_batch(batch: Mapping, size: int) -> dict:
+  """The batch, its last row repeated up to `size` rows. ValueError if it has more."""
+  missing = size - len(batch["photo"])
+  if missing < 0:
+    raise ValueError(f"a batch of {len(batch['photo'])} photos follows one of {size}")
+  if not missing:
+    return dict(batch)
+  return {
+    name: np.concatenate([x, np.repeat(x[-1:], missing, axis=0)])
+    if isinstance(x, np.ndarray) else [*x, *x[-1:] * missing]
+    for name, x in batch.items()
+  }  # fmt: skip
+
+
+def slices(batch: Mapping, size: int) -> Iterator[dict]:
+  """One large batch as several of `size` photos; the last may be smaller."""
+  for start in range(0, len(batch["photo"]), size):
+    yield {name: value[start : start + size] for name, value in batch.items()}
+
+
+def _region(key: str) -> str:
+  return next(metric.region for metric in measures.METRICS if metric.key == key)
+
+
+def _score(keys: tuple[str, ...], judges: Mapping, arrays: Mapping) -> dict[str, jax.Array]:
+  """Scores of a batch, by key, and what is summed or kept beside them."""
+  mask = arrays["mask"]
+  whole, truth = images.to_float(arrays["whole"]), images.to_float(arrays["truth"])
+  found = {
+    "hole_pixels": mask.sum((1, 2, 3)),
+    "hole_ratio": mask.mean((1, 2, 3)),
+    "laplacian_whole": image.laplacian_energy(whole, mask),
+    "laplacian_truth": image.laplacian_energy(truth, mask),
+    "rim_error": image.rim_error(whole, truth, mask),
+  }
+  detail, natural = found["laplacian_whole"], found["laplacian_truth"]
+  found["laplacian_ratio"] = jnp.where(natural > 0, detail / natural, jnp.nan)
+  for region, where in ((measures.HOLE, mask), (measures.FRAME, None)):
+    found[f"{region}_l1"] = image.l1(whole, truth, where) / image.PEAK
+    found[f"{region}_psnr"] = image.psnr(whole, truth, where)
+    if f"{region}_ssim" in keys:
+      found[f"{region}_ssim"] = ssim.ssim(whole, truth, where)
+  for key in keys:
+    if variant := measures.ssim_variant(key):
+      found[key] = ssim.ssim(whole, truth, None, variant)
+  found |= _by_networks(keys, judges, whole, truth, mask)
+  if "layout" in arrays:
+    one = lambda *x: layout.confusion(*(each[None] for each in x))  # noqa: E731
+    counts = jax.vmap(one)(arrays["layout"], arrays["labels"], mask[..., 0])
+    counts = counts.at[:, VOID].set(0)
+    total = counts.sum((1, 2))
+    hits = jnp.trace(counts, axis1=1, axis2=2)
+    found["confusion"] = counts
+    found["layout_accuracy"] = jnp.where(total > 0, hits / jnp.maximum(total, 1), jnp.nan)
+  return found
+
+
+def _by_networks(keys, judges, whole, truth, mask) -> dict[str, jax.Array]:
+  """The scores that networks give."""
+  found = {}
+  for net in measures.LPIPS_NETS:
+    if f"hole_lpips_{net}" in keys:
+      params = judges[f"lpips_{net}"]
+      found[f"frame_lpips_{net}"] = lpips.lpips(params, net, whole, truth)
+      found[f"hole_lpips_{net}"] = lpips.lpips(params, net, whole, truth, mask)
+  if "hole_squeezenet" in keys:
+    a, b = (perceptual.squeezenet_features(judges["squeezenet_caffe"], x) for x in (whole, truth))
+    found["frame_squeezenet"] = perceptual.perceptual_distance(a, b)
+    distances = perceptual.distance_map(a, b, whole.shape[1:3])[..., None]
+    total = jnp.where(mask, distances, 0.0).sum((1, 2, 3))
+    found["hole_squeezenet"] = total / jnp.maximum(mask.sum((1, 2, 3)), 1)
+  if "identity" in keys:
+    kind = next(kind for kind in measures.IDENTITY_JUDGES if kind in judges)
+    a, b = (identity.embed(judges[kind], x) for x in (whole, truth))
+    found["identity"] = (a * b).sum(axis=-1)
+  if "inception_fid" in judges:
+    found["features"] = inception.features(judges["inception_fid"], whole)
+  return found

@@ -1,0 +1,107 @@
+"""What makes fills: the model at its own and another size, pictures from elsewhere, methods."""
+
+import numpy as np
+import pytest
+import tiny_model
+from PIL import Image
+
+from facefill_jax import baselines, sharding, weights
+from facefill_jax.evaluation import fills, pairs
+from facefill_jax.frame import Frame
+
+SIDE = 64
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+  path = tmp_path_factory.mktemp("model") / "model"
+  weights.save_model(path, tiny_model.random_params(), tiny_model.CONFIG)
+  return path
+
+
+@pytest.fixture(scope="module")
+def model(directory):
+  return fills.Model(directory, sharding.local_mesh(), seed=3)
+
+
+def batch_of(side, number=2):
+  rng = np.random.default_rng(1)
+  mask = np.zeros((number, side, side, 1), bool)
+  mask[:, side // 4 : side // 2, side // 8 : side // 2] = True
+  return {
+    "photo": rng.integers(0, 256, (number, side, side, 3), dtype=np.uint8),
+    "mask": mask,
+    "pair": [pairs.Pair(f"a/{i}", i, "", i) for i in range(number)],
+  }
+
+
+def test_a_model_fills_holes_by_seed_and_leaves_the_rest(model):
+  batch = batch_of(SIDE)
+  found, again = model(batch), model(batch, 3)
+  np.testing.assert_array_equal(found["whole"], again["whole"])
+  known = ~batch["mask"][..., 0]
+  np.testing.assert_array_equal(found["whole"][known], batch["photo"][known])
+  other = model(batch, 4)
+  assert (other["whole"] != found["whole"]).any()
+  np.testing.assert_array_equal(other["layout"], found["layout"])
+  assert len(model.sha256) == 64 and model.resolution == SIDE
+
+
+def test_a_model_of_another_resolution_keeps_known_pixels(model, monkeypatch):
+  batch = batch_of(96)
+  frame = Frame(0, 0, 96)
+
+  def fill(cells, holes, seed):
+    want = [frame.crop(p, m[..., 0], SIDE)
+            for p, m in zip(batch["photo"], batch["mask"], strict=True)]  # fmt: skip
+    np.testing.assert_array_equal(cells, [photo for photo, _ in want])
+    np.testing.assert_array_equal(holes[..., 0], [mask for _, mask in want])
+    return {"whole": np.full_like(cells, 77), "layout": np.full(cells.shape[:3], 5, np.uint8)}
+
+  monkeypatch.setattr(model, "_fill", fill)
+  found = model(batch)
+  np.testing.assert_array_equal(found["whole"], np.where(batch["mask"], 77, batch["photo"]))
+  np.testing.assert_array_equal(found["layout"], np.full((2, 96, 96), 5))
+
+
+def test_methods():
+  batch = batch_of(SIDE)
+  want = baselines.navier_stokes(batch["photo"][0], batch["mask"][0, ..., 0])
+  np.testing.assert_array_equal(fills.method("ns")(batch)["whole"][0], want)
+  assert fills.method("identity")(batch)["whole"] is batch["photo"]
+  with pytest.raises(ValueError, match="valid: telea, ns, mean_colour, identity"):
+    fills.method("lama")
+
+
+def test_outputs_are_found_by_name(tmp_path):
+  batch = batch_of(SIDE)
+  (tmp_path / "a").mkdir()
+  for i in range(2):
+    Image.fromarray(batch["photo"][i]).save(tmp_path / "a" / f"{i}.png")
+  found = fills.Outputs(tmp_path, ["a/0", "a/1"], SIDE)(batch)
+  np.testing.assert_array_equal(found["whole"], batch["photo"])
+  assert found["layout"] is None
+
+  with pytest.raises(ValueError, match=r"2 of 4 are missing in .*, first a/2 "):
+    fills.Outputs(tmp_path, ["a/0", "a/1", "a/2", "b"], SIDE)
+  with pytest.raises(ValueError, match=r"a/0\.png is 64 x 64, scored are 32 x 32"):
+    fills.Outputs(tmp_path, ["a/0"], 32)
+  (tmp_path / "a" / "0.png").write_bytes(b"nothing")
+  with pytest.raises(ValueError, match=r"a/0\.png cannot be read: UnidentifiedImageError"):
+    fills.Outputs(tmp_path, ["a/0"], SIDE)
+  data = (tmp_path / "a" / "1.png").read_bytes()
+  (tmp_path / "a" / "1.png").write_bytes(data[: len(data) // 2])
+  outputs = fills.Outputs(tmp_path, ["a/1"], SIDE)  # its header is whole
+  with pytest.raises(ValueError, match=r"a/1\.png cannot be read"):
+    outputs({"pair": batch["pair"][1:]})
+  Image.fromarray(batch["photo"][1]).save(tmp_path / "a" / "1.bmp")
+  with pytest.raises(ValueError, match="are of one name"):
+    fills.Outputs(tmp_path, ["a/1"], SIDE)
+
+
+def test_a_model_without_a_texture_network_cannot_fill(tmp_path):
+  params = {"layout": tiny_model.random_params()["layout"]}
+  config = tiny_model.CONFIG | {"stages_trained": ["layout"]}
+  weights.save_model(tmp_path / "m", params, config)
+  with pytest.raises(weights.ModelError, match="no texture network"):
+    fills.Model(tmp_path / "m", sharding.local_mesh())
