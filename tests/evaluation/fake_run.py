@@ -15,7 +15,7 @@ from facefill_jax import baselines, hooks
 from facefill_jax.data import mask_patterns
 from facefill_jax.data.drawn_faces import DrawnFaces
 from facefill_jax.evaluation import statistics
-from facefill_jax.metrics import image
+from facefill_jax.metrics import image, ssim
 
 BINS = ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60")
 METHODS = {"telea": "telea", "ns": "navier_stokes"}
@@ -113,8 +113,8 @@ def _values(whole, truth, mask) -> tuple[dict, tuple[np.ndarray, np.ndarray]]:
     "frame_l1": np.abs(difference).mean((1, 2, 3)),
     "hole_psnr": -10 * np.log10(square.sum((1, 2, 3)) / size),
     "frame_psnr": -10 * np.log10(square.mean((1, 2, 3))),
-    "hole_ssim": np.asarray(image.ssim(a, b, mask), np.float64),
-    "frame_ssim": np.asarray(image.ssim(a, b), np.float64),
+    "hole_ssim": np.asarray(ssim.ssim(a, b, mask), np.float64),
+    "frame_ssim": np.asarray(ssim.ssim(a, b), np.float64),
     "hole_lpips_vgg": 2.6 * l1 * jitter,
     "frame_squeezenet": 0.05 * l1 * mask.mean((1, 2, 3)) * jitter,
     "laplacian_ratio": detail,

@@ -13,7 +13,7 @@ import pytest
 import recipes
 
 from facefill_jax import images
-from facefill_jax.metrics import frechet, image, inception, lpips
+from facefill_jax.metrics import frechet, inception, lpips, ssim
 
 FIXTURES = json.loads(Path(__file__).with_name("fixtures.json").read_text(encoding="utf-8"))
 
@@ -97,6 +97,6 @@ def test_ids_are_scikit_learns():
 
 def test_ssim_is_scikit_images():
   a, b = (photos(name, recipes.LPIPS_SIZE) for name in ("a", "b"))
-  found = np.asarray(micro_model.jit(image.ssim)(a, b), np.float64)
+  found = np.asarray(micro_model.jit(ssim.ssim)(a, b), np.float64)
   tell("SSIM", found, FIXTURES["ssim"])
   np.testing.assert_allclose(found, FIXTURES["ssim"], rtol=1e-4)
