@@ -184,7 +184,7 @@ def test_the_house_stands():
     ("steps", "f(axis_name='data')", "axis_name=: only sharding.py"),
     ("hooks", "import tensorflow as tf", "is not a dependency"),
     ("weights", "import torch", "only judges/ reads torch's files"),
-    ("evaluate", "import sklearn", "only P-IDS and U-IDS need"),
+    ("evaluation.runner", "import sklearn", "only P-IDS and U-IDS need"),
     ("hooks", "def f():\n  from tensorflow.io import gfile", "is not a dependency"),
     ("steps", "import time", "floors 0 to 2 are pure"),
     ("utils", "", "'utils' is on no floor"),
