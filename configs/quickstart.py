@@ -83,8 +83,9 @@ def get_config(variant: str = "") -> ConfigDict:
   c.texture.losses = ConfigDict(
     # Ours. The layout must outweigh what the surroundings suggest, or it is not obeyed.
     {
-      "known_l1": 1.0, "hole_l1": 10.0, "perceptual": 2.0, "style": 0.0, "adversarial": 0.5,
-      "layout_consistency": 12.0, "feature_matching": 1.0, "diversity": 0.0,
+      "known_l1": 1.0, "hole_l1": 10.0, "coarse_l1": 0.0, "perceptual": 2.0,
+      "style": 0.0, "adversarial": 0.5, "layout_consistency": 12.0, "feature_matching": 1.0,
+      "diversity": 0.0,
     }
   )  # fmt: skip
   c.texture.perceptual = "layout"  # or squeezenet

@@ -131,7 +131,7 @@ class TextureObjective:
   """
 
   TERMS: ClassVar = (
-    "known_l1", "hole_l1", "perceptual", "style", "adversarial", "layout_consistency",
+    "known_l1", "hole_l1", "coarse_l1", "perceptual", "style", "adversarial", "layout_consistency",
     "feature_matching", "diversity",
   )  # fmt: skip
   parser: LayoutNet
@@ -206,6 +206,7 @@ class TextureObjective:
     terms = {
       "known_l1": losses.l1(filled, photo, ~mask),
       "hole_l1": losses.l1(whole, photo, fair),
+      "coarse_l1": losses.l1(images.blur(whole), images.blur(photo), fair),
       "adversarial": losses.masked_mean(-verdict.score(), mask.any((1, 2, 3))),
     }
     if "feature_matching" in self.active:

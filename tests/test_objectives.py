@@ -290,7 +290,7 @@ def test_a_perfect_fill_costs_nothing():
   inputs = make_inputs()
   terms = terms_of(inputs.photo, inputs)
   assert set(terms) == set(TextureObjective.TERMS)
-  for name in ("known_l1", "hole_l1", "perceptual", "style", "feature_matching"):
+  for name in ("known_l1", "hole_l1", "coarse_l1", "perceptual", "style", "feature_matching"):
     np.testing.assert_allclose(terms[name], 0, atol=1e-6, err_msg=name)
   for name in ("adversarial", "layout_consistency", "diversity"):  # these have no truth
     assert np.isfinite(terms[name]), name
@@ -304,6 +304,8 @@ def test_texture_terms_by_hand():
   np.testing.assert_allclose(terms["known_l1"], error[~hole].mean(), rtol=1e-5)  # on `filled`
   np.testing.assert_allclose(terms["hole_l1"], error[hole].mean(), rtol=1e-5)
   whole = np.where(mask, filled, photo)
+  coarse = np.abs(images.blur(whole) - images.blur(photo)).mean(-1)
+  np.testing.assert_allclose(terms["coarse_l1"], coarse[hole].mean(), rtol=1e-5)
   condition = np.concatenate([mask, inputs.layout], -1)
   np.testing.assert_allclose(terms["adversarial"], -score(whole, condition, mask).mean(), rtol=1e-4)
   fake, real = critic(whole, condition, mask)[1], critic(photo, condition, mask)[1]
@@ -331,7 +333,7 @@ def test_without_a_truth_nothing_is_held_against_a_fill():
   photo, noise = np.asarray(inputs.photo), fake_for(inputs)
   filled = np.where(paired[:, None, None, None] | ~inputs.mask, photo, noise)
   terms = terms_of(filled, inputs)
-  for name in ("known_l1", "hole_l1", "perceptual", "style", "feature_matching"):
+  for name in ("known_l1", "hole_l1", "coarse_l1", "perceptual", "style", "feature_matching"):
     np.testing.assert_allclose(terms[name], 0, atol=1e-6, err_msg=name)
 
 
