@@ -84,12 +84,11 @@ def get_config(variant: str = "base") -> ConfigDict:
 
   c.texture = ConfigDict()
   c.texture.losses = ConfigDict(
-    # Ours. The layout must outweigh what the surroundings suggest, or it is not obeyed. The
-    # adversary moves fine detail only (below), so its weight costs little of the hole's PSNR.
+    # Ours. The layout must outweigh what the surroundings suggest, or it is not obeyed. Fine detail
+    # is mostly the critic's business: full L1 asks for its mean, which is none.
     {
-      "known_l1": 5.0, "hole_l1": 10.0, "coarse_l1": 0.0, "perceptual": 2.0,
-      "style": 0.0, "adversarial": 2.0, "layout_consistency": 8.0, "feature_matching": 0.0,
-      "diversity": 0.0,
+      "known_l1": 5.0, "hole_l1": 3.0, "coarse_l1": 9.0, "perceptual": 3.0, "style": 0.0,
+      "adversarial": 2.0, "layout_consistency": 6.0, "feature_matching": 1.0, "diversity": 0.0,
     }
   )  # fmt: skip
   c.texture.perceptual = "layout"  # or squeezenet
