@@ -105,15 +105,14 @@ def table(content: Mapping) -> str:
   shown = [key for key in _MAIN if content["metrics"][key]["all"]["value"] is not None]
   names = [*content["bins"], ALL]
   width = max(len("hole, %"), *map(len, names)) + 2
-  heads = [_short(key) for key in shown]
-  lines = [f"{'hole, %':<{width}}{'fills':>6}  " + "".join(f"{head:>13}" for head in heads)]
+  lines = [f"{'hole, %':<{width}}{'fills':>6}" + "".join(f"  {key:>10}" for key in shown)]
   for name in names:
     scores = {
       key: entry["all"] if name == ALL else entry["bins"][name]
       for key, entry in content["metrics"].items()
     }
-    cells = "".join(f"{_cell(scores[key]['value'], key):>13}" for key in shown)
-    lines.append(f"{name:<{width}}{scores['frame_l1']['count']:>6}  {cells}")
+    cells = (f"  {_cell(scores[key]['value'], key):>{max(10, len(key))}}" for key in shown)
+    lines.append(f"{name:<{width}}{scores['frame_l1']['count']:>6}" + "".join(cells))
   return "\n".join(lines)
 
 
@@ -133,11 +132,6 @@ _MAIN = (
   "hole_lpips_squeeze", "hole_squeezenet", "identity", "rim_error", "laplacian_ratio",
   "layout_miou", "fid", "kid", "p_ids", "u_ids",
 )  # fmt: skip
-
-
-def _short(key: str) -> str:
-  """A heading of 12 letters at most."""
-  return key.replace("squeezenet", "sqz.net").replace("lpips_squeeze", "lpips_sqz")[:12]
 
 
 def _cell(value: float | None, key: str) -> str:
