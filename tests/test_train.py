@@ -86,7 +86,7 @@ def test_the_record(done):
     return json.loads((done.workdir / name).read_text("utf-8"))
 
   config, versions = read("config.json"), read("versions.json")
-  assert config["batch_size"] == 4 and config["texture"]["losses"]["hole_l1"] == 10.0
+  assert config["batch_size"] == 4 and config["texture"]["losses"]["hole_l1"] == 3.0
   assert set(config) == set(short_run.config())
   assert versions["jax"] == jax.__version__ and versions["backend"] == "cpu"
   table = (done.workdir / "parameters.txt").read_text("utf-8")
