@@ -202,4 +202,6 @@ def _say(content: dict, out: Path) -> None:
       click.echo(f"{key}: its network took part in training this model: no fair judge", err=True)
   for reason, keys in reasons.items():
     click.echo(f"not computed: {', '.join(keys)}: {reason}", err=True)
+  if any(reason.startswith("no weights") for reason in reasons):
+    click.echo("`facefill weights convert` takes such files; see `facefill weights show`", err=True)
   click.echo(f"{out}: per_image.csv, metrics.json, report.html and examples/", err=True)

@@ -119,7 +119,7 @@ def _scorer(filler: Filler, faces: pairs.Pairs, judged_by: Mapping, mesh) -> sco
     faces.size,
     layouts=filler.model is not None,
     labels=faces.labelled,
-    missing=judges.missing,
+    missing=judges.wanted,
     put=partial(sharding.put_batch, mesh=mesh),
     replicate=lambda tree: jax.device_put(tree, sharding.replicated(mesh)),
   )

@@ -21,7 +21,7 @@ from facefill_jax.judges.kinds import KINDS, KNOWN, Kind
 from facefill_jax.models.perceptual import WeightFileError, check_arrays, read_arrays
 
 __all__ = ["KINDS", "ExistsError", "Judge", "JudgeError", "convert", "default_directory",
-           "implementation", "load", "metrics", "missing", "path_of"]  # fmt: skip
+           "implementation", "load", "metrics", "missing", "path_of", "wanted"]  # fmt: skip
 
 
 class JudgeError(ValueError):
@@ -76,9 +76,15 @@ def missing(kind: str) -> str:
   """One line: what the file is, who publishes it, how to convert it, which metrics go without."""
   known = _kind(kind)
   return (
-    f"{kind}: no weights: {known.what}, published by {known.publisher}; `facefill weights convert "
-    f"{kind} {known.arguments}` takes them; not computed without: {', '.join(known.metrics)}"
+    f"{kind}: {wanted(kind)}; `facefill weights convert {kind} {known.arguments}` takes them; not "
+    f"computed without: {', '.join(known.metrics)}"
   )
+
+
+def wanted(kind: str) -> str:
+  """In a few words: there are no weights, what they are and who publishes them."""
+  known = _kind(kind)
+  return f"no weights: {known.what}, published by {known.publisher}"
 
 
 def metrics(kind: str) -> tuple[str, ...]:
