@@ -4,6 +4,22 @@
     per_image.csv          id, photo, mask, bin, hole_ratio, seconds, then a column a metric
     examples/*.png         best, median and worst fills, and examples.json that says which they are
 
+metrics.json, format 1:
+
+    format      1
+    run         name, method ("model", "outputs" or a method's name), model (null, or sha256 and
+                config), photos, photo_count, labels, masks or protocol, seed, masks_per_photo,
+                size (pixels scored at), fills, seconds_per_photo, hardware, versions, judges
+                (kind -> SHA-256 of its weights), command
+    bins        names of the hole bins that occur, in order, percent of the photo
+    metrics     KEY -> unit, better ("higher", "lower" or "one": the closer to 1 the better),
+                region ("hole", "frame" or ""), implementation (network, variant, source),
+                trained_on (its network took part in training the model), not_computed (null, or
+                why), all and bins (BIN -> the same): value, low and high of the 95 % bootstrap
+                interval over photos, count of fills; null where there is none
+    checks      NAME -> passed (true, false, or null: not run, or nothing to pass), detail or
+                not_computed, and a check's own numbers
+
 Whoever reads a run may not have made it: nothing in it is believed without a look.
 """
 
