@@ -88,7 +88,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     # is mostly the critic's business: full L1 asks for its mean, which is none.
     {
       "known_l1": 5.0, "hole_l1": 3.0, "coarse_l1": 9.0, "perceptual": 3.0, "style": 0.0,
-      "adversarial": 2.0, "layout_consistency": 6.0, "feature_matching": 1.0, "diversity": 0.0,
+      "adversarial": 2.0, "layout_consistency": 8.0, "feature_matching": 1.0, "diversity": 0.0,
     }
   )  # fmt: skip
   c.texture.perceptual = "layout"  # or squeezenet
