@@ -92,7 +92,9 @@ def _update_critic(stage, state, outputs, inputs, rng):
     both = judge(
       jnp.concatenate([pair.real, pair.fake]), twice(pair.condition), twice(pair.changeable)
     )
-    real, fake = (jax.tree.map(lambda v: jnp.split(v, 2)[i], both) for i in (0, 1))  # noqa: B023
+    number = len(pair.real)
+    real = jax.tree.map(lambda v: v[:number], both)
+    fake = jax.tree.map(lambda v: v[number:], both)
     if stage.adversary == HINGE_R1:
       parts = losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights)
       loss = losses.masked_mean(parts, pair.valid)

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import short_run
-from PIL import Image
+from drawn_sets import save
 
 from facefill_jax import main, train
 from facefill_jax.run import Run
@@ -176,11 +176,6 @@ def test_keys_of_a_configuration_file(run, change, words):
   code, said = run(c)
   assert code == 3
   one_line(said, *words)
-
-
-def save(path, array):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  Image.fromarray(array).save(path)
 
 
 @pytest.fixture

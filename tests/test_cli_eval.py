@@ -5,17 +5,12 @@ import json
 import numpy as np
 import pytest
 import tiny_model
-from PIL import Image
+from drawn_sets import save
 
 from facefill_jax import weights
 from facefill_jax.cli import main
 
 SIDE = 64
-
-
-def save(path, array):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  Image.fromarray(array).save(path)
 
 
 @pytest.fixture

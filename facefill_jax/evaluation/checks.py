@@ -174,8 +174,7 @@ def _distance(judges: Mapping) -> tuple[str, Callable]:
 
     def measure(a, b, mask):
       features = (perceptual.squeezenet_features(params, x) for x in (a, b))
-      found = perceptual.distance_map(*features, a.shape[1:3])[..., None]
-      return jnp.where(mask, found, 0.0).sum((1, 2, 3)) / jnp.maximum(mask.sum((1, 2, 3)), 1)
+      return perceptual.hole_distance(*features, mask)
 
     return "squeezenet", measure
   return "l1", lambda a, b, mask: image.l1(a, b, mask) / image.PEAK

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from facefill_jax.evaluation import compare_page, statistics, wording
 from facefill_jax.evaluation.comparison import Comparison, measure
+from facefill_jax.evaluation.results import write_text
 
 JSON, PAGE = "compare.json", "compare.html"
 FORMAT = 1
@@ -34,8 +35,8 @@ def compare(
   if out is not None:
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / JSON, json.dumps(_content(found, seed), indent=1) + "\n")
-    _write(out / PAGE, compare_page.page_of(found))
+    write_text(out / JSON, json.dumps(_content(found, seed), indent=1) + "\n")
+    write_text(out / PAGE, compare_page.page_of(found))
   return describe(found)
 
 
@@ -81,10 +82,3 @@ def _content(found: Comparison, seed: int) -> dict:
     "seed": seed, "draws": statistics.DRAWS, "level": statistics.LEVEL, "runs": runs,
     "metrics": found.metrics,
   }  # fmt: skip
-
-
-def _write(path: Path, text: str) -> None:
-  """Beside its place, then renamed: there is never half a file under that name."""
-  part = path.with_name(f".{path.name}.part")
-  part.write_text(text, encoding="utf-8")
-  part.replace(path)

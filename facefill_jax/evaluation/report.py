@@ -10,7 +10,7 @@ import numpy as np
 
 from facefill_jax.evaluation import page, plots, sheets, tables, wording
 from facefill_jax.evaluation.page import Markup, Section, el
-from facefill_jax.evaluation.results import Run, read_run
+from facefill_jax.evaluation.results import Run, read_run, write_text
 
 REPORT = "report.html"
 
@@ -66,9 +66,7 @@ def write_report(directory: str | os.PathLike) -> Path:
     _scores(run), _plots(run), sheets.section(run), _method(run),
   )  # fmt: skip
   path = Path(directory) / REPORT
-  part = path.with_name(f".{REPORT}.part")
-  part.write_text(text, encoding="utf-8")
-  part.replace(path)
+  write_text(path, text)
   return path
 
 

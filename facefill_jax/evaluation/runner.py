@@ -25,12 +25,11 @@ import jax
 import numpy as np
 
 from facefill_jax import __version__, images, judges, sharding
-from facefill_jax.evaluation import checks, examples, measures, pairs, scoring, summary
+from facefill_jax.evaluation import checks, examples, measures, pairs, results, scoring, summary
 from facefill_jax.evaluation.fills import Model
 from facefill_jax.evaluation.scoring import pad_batch
 from facefill_jax.metrics import inception
 
-FORMAT = 1
 CHECKED = {"known_only": 64, "guidance": 128, "diversity": 16}  # fills, spread over all
 _COLUMNS = ("id", "photo", "mask", "bin", "hole_ratio", "seconds")
 _PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "pillow")
@@ -83,7 +82,7 @@ def evaluate(
     tally = scoring.Tally(len(faces), scorer.keys, scratch)
     features = _features(faces, judged_by, batch_size, mesh, scratch)
     batches = faces.batches(batch_size)
-    with open(directory / "per_image.csv", "w", encoding="utf-8", newline="") as file:
+    with open(directory / results.TABLE, "w", encoding="utf-8", newline="") as file:
       write = csv.writer(file, lineterminator="\n").writerow
       write([*_COLUMNS, *scorer.keys])
       for batch, result, scores, seconds in _scored(filler, scorer, batches, batch_size):
@@ -99,17 +98,17 @@ def evaluate(
         tell(rows.stop, len(faces))
     config = filler.model and filler.model.config
     content = {
-      "format": FORMAT,
+      "format": results.FORMAT,
       "run": {**about, **_circumstances(filler, faces, tally, judged_by, mesh)},
       "bins": pairs.in_order(tally.bins),
       "metrics": summary.metrics(tally, scorer.reasons, features, config, _said(judged_by)),
       "checks": {"known_pixels": known.report(), **_checks(filler, faces, batch_size, judged_by)},
     }
     content = summary.finite(content)
-    examples.write(directory / "examples", faces, filler.fill, tally, batch_size)
+    examples.write(directory / results.EXAMPLES, faces, filler.fill, tally, batch_size)
     del features, tally  # their files go now
   text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-  (directory / "metrics.json").write_text(text, encoding="utf-8")
+  (directory / results.METRICS).write_text(text, encoding="utf-8")
   return content
 
 

@@ -239,9 +239,7 @@ def _by_networks(keys, judges, whole, truth, mask) -> dict[str, jax.Array]:
   if "hole_squeezenet" in keys:
     a, b = (perceptual.squeezenet_features(judges["squeezenet_caffe"], x) for x in (whole, truth))
     found["frame_squeezenet"] = perceptual.perceptual_distance(a, b)
-    distances = perceptual.distance_map(a, b, whole.shape[1:3])[..., None]
-    total = jnp.where(mask, distances, 0.0).sum((1, 2, 3))
-    found["hole_squeezenet"] = total / jnp.maximum(mask.sum((1, 2, 3)), 1)
+    found["hole_squeezenet"] = perceptual.hole_distance(a, b, mask)
   if "identity" in keys:
     kind = next(kind for kind in measures.IDENTITY_JUDGES if kind in judges)
     a, b = (identity.embed(judges[kind], x) for x in (whole, truth))

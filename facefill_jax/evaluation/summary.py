@@ -9,12 +9,12 @@ import numpy as np
 
 from facefill_jax.evaluation import measures, statistics
 from facefill_jax.evaluation.pairs import in_order
+from facefill_jax.evaluation.results import NO_VALUE
 from facefill_jax.evaluation.scoring import Tally
 from facefill_jax.metrics import frechet, inception
 
 ALL = "all"
 _ROWS = 1024  # feature vectors that are read at once
-_NOTHING = {"value": None, "low": None, "high": None, "count": 0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ def metrics(
     reason = reasons.get(metric.key)
     if metric.key in measures.SETS:
       reason = reason or measures.too_few(metric, len(set(groups)), len(tally))
-    scores = dict.fromkeys(places, _NOTHING)
+    scores = dict.fromkeys(places, NO_VALUE)
     for name, rows in () if reason else places.items():
       if metric.key not in measures.SETS:
         scores[name] = _interval(tally, metric.key, groups[rows], rows)
@@ -60,7 +60,7 @@ def metrics(
         found = ids(name) if metric.key.endswith("_ids") else {}
         value = found[metric.key] if found else _distance(metric.key, features, rows)
         # Without an interval: a resample repeats pictures, and is no such set.
-        scores[name] = _NOTHING | {"value": value, "count": len(rows)}
+        scores[name] = NO_VALUE | {"value": value, "count": len(rows)}
     entries[metric.key] = {
       "unit": metric.unit,
       "better": metric.better,
@@ -76,7 +76,7 @@ def metrics(
 
 def _interval(tally: Tally, key: str, groups: np.ndarray, rows: np.ndarray) -> dict:
   if key.startswith("layout_") and tally.confusions is None:
-    return _NOTHING
+    return NO_VALUE
   return dataclasses.asdict(statistics.bootstrap(tally.statistic(key, rows), groups))
 
 

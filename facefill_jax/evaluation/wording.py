@@ -10,7 +10,6 @@ BETTER = {
   "lower": ("↓", "lower is better"),
   "one": ("→ 1", "1 is natural"),
 }
-DISTRIBUTIONS = ("fid", "kid", "p_ids", "u_ids")  # of sets of pictures, not of pairs
 MINUS = "\N{MINUS SIGN}"
 
 _TITLES = {

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import safetensors
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from facefill_jax.types import Photo
 
@@ -199,6 +199,14 @@ def distance_map(
   """
   differences = _differences(features_a, features_b, weights)
   return sum(jax.image.resize(x, (len(x), *size), "linear") for x in differences)
+
+
+def hole_distance(
+  features_a: Sequence[Array], features_b: Sequence[Array], mask: Bool[Array, "b h w 1"]
+) -> Float[Array, "b"]:
+  """Mean of `distance_map`, at the mask's size, over hole pixels; 0 if there are none."""
+  found = distance_map(features_a, features_b, mask.shape[1:3])[..., None]
+  return jnp.where(mask, found, 0.0).sum((1, 2, 3)) / jnp.maximum(mask.sum((1, 2, 3)), 1)
 
 
 def _differences(features_a, features_b, weights) -> list[Array]:

@@ -7,6 +7,7 @@ import zipfile
 
 import numpy as np
 import pytest
+from drawn_sets import save
 from PIL import Image
 
 from facefill_jax.data import decoding, sources
@@ -15,11 +16,6 @@ from facefill_jax.labels import VOID
 
 def picture(height=24, width=20, seed=0):
   return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def save(path, array, **options):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  Image.fromarray(array).save(path, **options)
 
 
 def encode(image, kind="PNG", **options):

@@ -2,15 +2,11 @@
 
 import numpy as np
 import pytest
+from drawn_sets import save
 from PIL import Image
 
 from facefill_jax.data import mask_patterns, mask_sets, protocols
 from facefill_jax.evaluation import pairs
-
-
-def save(path, array):
-  path.parent.mkdir(parents=True, exist_ok=True)
-  Image.fromarray(array).save(path)
 
 
 @pytest.fixture
