@@ -29,6 +29,9 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.init_from = ""  # workdir of a finished run whose weights to start from
   c.squeezenet_file = ""  # weights for the SqueezeNet distance in evaluation (and as a loss)
   c.log_every_steps = 100
+  c.micro_batches = 1  # parts of a batch whose gradients are summed: less memory, the same step
+  c.remat = False  # make activations again for the gradient, not keep them: less memory, more time
+  c.phases = ()  # what changes from which image on: configs/README.md
   c.mesh = ConfigDict({"data": -1})  # devices along the batch; -1: all
   c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
 

@@ -145,7 +145,7 @@ def gradient_penalty(
   real: Float[Array, "b h w c"],
   fake: Float[Array, "b h w c"],
   changeable: Bool[Array, "b h w 1"],
-  rng: jax.Array,
+  mix: Float[Array, "b 1 1 1"],
 ) -> Float[Array, ""]:
   """E[(|grad_x D(x)| - 1)^2] between real and fake (Gulrajani et al. 2017, arXiv 1704.00028).
 
@@ -154,9 +154,9 @@ def gradient_penalty(
 
   Args:
     score: candidate (b, h, w, c) -> scores (b,).
+    mix: uniform in [0, 1]: the share of `real` in the point, a photo.
   """
   check_same_shape(real=real, fake=fake)
-  mix = jax.random.uniform(rng, (real.shape[0], 1, 1, 1))
   point = mix * real + (1.0 - mix) * fake
   gradient = _changeable_gradient(score, point, changeable)
   norm = jnp.sqrt(jnp.square(gradient).sum((1, 2, 3)) + 1e-12)
@@ -168,9 +168,10 @@ def feature_distance(
 ) -> Float[Array, "b"]:
   """Mean over maps of mean |fake - real| / mean |real|, a photo.
 
-  Relative, so that no map outweighs another and backends can be exchanged; no gradient flows into
-  `real`. Perceptual loss (Johnson et al. 2016, arXiv 1603.08155) and feature matching (Salimans et
-  al. 2016, arXiv 1606.03498) share it.
+  Relative, so that no map outweighs another and backends can be exchanged; to the photo's own mean,
+  so that it counts the same in every batch. No gradient flows into `real`. Perceptual loss (Johnson
+  et al. 2016, arXiv 1603.08155) and feature matching (Salimans et al. 2016, arXiv 1606.03498) share
+  it.
   """
   return _relative(fake, real, lambda x: x)
 
@@ -194,7 +195,7 @@ def _relative(fake, real, transform):
     check_same_shape(fake=f, real=r)
     f = transform(f.astype(jnp.float32))
     r = transform(jax.lax.stop_gradient(r).astype(jnp.float32))
-    total = total + jnp.abs(f - r).mean((1, 2, 3)) / (jnp.abs(r).mean() + 1e-6)
+    total = total + jnp.abs(f - r).mean((1, 2, 3)) / (jnp.abs(r).mean((1, 2, 3)) + 1e-6)
   return total / len(fake)
 
 

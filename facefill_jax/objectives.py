@@ -1,6 +1,9 @@
 """What each stage is asked to do: what its network sees, what its critic compares, its terms.
 
-The two objectives have the same four methods, so that one step serves both stages.
+The two objectives have the same five methods, so that one step serves both stages: `inputs` draws
+what a step needs, `generate` runs the network, `comparison` is what the critic sees, `terms` are
+the losses, and `counts` says how much each of their means is over: the mean over a batch is that of
+its parts, weighed by these.
 """
 
 import dataclasses
@@ -34,6 +37,16 @@ class Comparison:
   valid: Array  # bool b: photos for which `real` is a fair answer
 
 
+@flax.struct.dataclass
+class LayoutInputs:
+  """What the layout network sees, and what is held against it."""
+
+  photo: Array  # float32 b h w 3
+  mask: Array  # bool b h w 1
+  labels: Array  # int32 b h w
+  class_weights: Array  # float32 b k: those of the whole batch, in each row
+
+
 @dataclasses.dataclass(frozen=True)
 class LayoutObjective:
   """Labels of the whole face from the photo with its hole.
@@ -47,15 +60,17 @@ class LayoutObjective:
   parser: LayoutNet
   active: frozenset[str]
 
-  def inputs(self, batch: Batch, rng: jax.Array) -> Batch:
-    """The batch itself: nothing is drawn."""
-    return batch
+  def inputs(self, batch: Batch, rng: jax.Array) -> LayoutInputs:
+    """The batch, with the weights that balance its classes: nothing is drawn."""
+    weights = losses.class_weights(batch.labels)
+    weights = jnp.broadcast_to(weights, (len(batch.labels), *weights.shape))
+    return LayoutInputs(batch.photo, batch.mask, batch.labels, weights)
 
-  def generate(self, net, params, batch: Batch) -> Array:
+  def generate(self, net, params, inputs: LayoutInputs) -> Array:
     """Logits of the whole face, float32 (b, h, w, 20)."""
-    return net.apply({"params": params}, batch.photo, batch.mask)[0]
+    return net.apply({"params": params}, inputs.photo, inputs.mask)[0]
 
-  def comparison(self, logits: Array, batch: Batch) -> Comparison:
+  def comparison(self, logits: Array, inputs: LayoutInputs) -> Comparison:
     """Layouts, given the known photo and the mask.
 
     The true layout is made exactly as sure of itself as the network is at each pixel: one-hot reals
@@ -63,11 +78,11 @@ class LayoutObjective:
     """
     fake = jax.nn.softmax(logits, axis=-1)
     sure = fake.max(-1, keepdims=True)
-    truth = jax.nn.one_hot(batch.labels, NUM_CLASSES, dtype=jnp.float32)
+    truth = jax.nn.one_hot(inputs.labels, NUM_CLASSES, dtype=jnp.float32)
     smooth = sure * truth + (1.0 - sure) * (1.0 - truth) / (NUM_CLASSES - 1)
-    labelled = batch.labels != VOID
+    labelled = inputs.labels != VOID
     real = jnp.where(labelled[..., None], jax.lax.stop_gradient(smooth), fake)
-    seen = [images.hide(batch.photo, batch.mask), batch.mask.astype(jnp.float32)]
+    seen = [images.hide(inputs.photo, inputs.mask), inputs.mask.astype(jnp.float32)]
     return Comparison(
       fake=fake,
       real=jax.lax.stop_gradient(real),
@@ -76,20 +91,37 @@ class LayoutObjective:
       valid=labelled.any((1, 2)),
     )
 
-  def terms(self, logits: Array, batch: Batch, judges, critic, rng) -> dict[str, Array]:
+  def terms(self, logits: Array, inputs: LayoutInputs, judges, critic, rng) -> dict[str, Array]:
     """Each active term, a float32 scalar, not yet weighted."""
-    hole = batch.mask[..., 0]
-    weights = losses.class_weights(batch.labels)
+    hole, labels = inputs.mask[..., 0], inputs.labels
+    weights = inputs.class_weights[0]  # the same for each photo
     terms = {
-      "cross_entropy_hole": lambda: losses.cross_entropy(logits, batch.labels, hole, weights),
-      "cross_entropy_known": lambda: losses.cross_entropy(logits, batch.labels, ~hole, weights),
-      "dice": lambda: losses.soft_dice(jax.nn.softmax(logits, -1), batch.labels),
-      "adversarial": lambda: self._adversarial(logits, batch, critic),
+      "cross_entropy_hole": lambda: losses.cross_entropy(logits, labels, hole, weights),
+      "cross_entropy_known": lambda: losses.cross_entropy(logits, labels, ~hole, weights),
+      "dice": lambda: losses.soft_dice(jax.nn.softmax(logits, -1), labels),
+      "adversarial": lambda: self._adversarial(logits, inputs, critic),
     }
     return {name: term() for name, term in terms.items() if name in self.active}
 
-  def _adversarial(self, logits, batch, critic):
-    pair = self.comparison(logits, batch)
+  def counts(self, inputs: LayoutInputs, rng: jax.Array) -> dict[str, Array]:
+    """What the mean of each term, of the critic's loss and of its penalty is over, float32."""
+    labelled = inputs.labels != VOID
+    weights = jnp.where(labelled, inputs.class_weights[0][inputs.labels], 0.0)
+    hole = inputs.mask[..., 0]
+    classes = jnp.arange(NUM_CLASSES)[:, None, None]
+    present = (inputs.labels[:, None] == classes).any((2, 3)) & (jnp.arange(NUM_CLASSES) != VOID)
+    photos = labelled.any((1, 2)).sum(dtype=jnp.float32)
+    return {
+      "cross_entropy_hole": jnp.where(hole, weights, 0.0).sum(),
+      "cross_entropy_known": jnp.where(hole, 0.0, weights).sum(),
+      "dice": present.sum(dtype=jnp.float32),
+      "adversarial": photos,
+      "critic": photos,
+      "penalty": photos,
+    }
+
+  def _adversarial(self, logits, inputs, critic):
+    pair = self.comparison(logits, inputs)
     verdict, _ = critic(pair.fake, pair.condition, pair.changeable)
     return losses.masked_mean(-verdict.score(), pair.valid)
 
@@ -218,6 +250,26 @@ class TextureObjective:
       terms["diversity"] = losses.mode_seeking(whole, other, inputs.z, inputs.other_z, mask)
     terms |= self._seen_by_judges(whole, inputs, judges, rng)
     return {name: value for name, value in terms.items() if name in self.active}
+
+  def counts(self, inputs: TextureInputs, rng: jax.Array) -> dict[str, Array]:
+    """What the mean of each term, of the critic's loss and of its penalty is over, float32."""
+    paired, holes = inputs.paired, inputs.mask.any((1, 2, 3))
+    fair = inputs.mask & paired[:, None, None, None]
+    (seen,) = images.jitter(rng, JITTER, inputs.mask)
+    counted = {
+      "known_l1": ~inputs.mask,
+      "hole_l1": fair,
+      "coarse_l1": fair,
+      "perceptual": paired,
+      "style": paired,
+      "adversarial": holes,
+      "layout_consistency": seen,
+      "feature_matching": paired,
+      "diversity": holes,
+      "critic": paired,
+      "penalty": paired & holes,
+    }
+    return {name: where.sum(dtype=jnp.float32) for name, where in counted.items()}
 
   def _seen_by_judges(self, whole, inputs, judges, rng):
     """perceptual, style and layout_consistency, from one look of each judge at the result.

@@ -1,6 +1,6 @@
 """What a training run is made of, and does not change from step to step."""
 
-import dataclasses
+import functools
 import importlib.metadata
 import json
 import os
@@ -17,7 +17,7 @@ from ml_collections import ConfigDict
 from facefill_jax import (
   __version__,
   images,
-  objectives,
+  recipe,
   settings,
   sharding,
   stages,
@@ -25,54 +25,25 @@ from facefill_jax import (
   weights,
 )
 from facefill_jax.checkpoint import Checkpoints
-from facefill_jax.data import masks as mask_lib
-from facefill_jax.data import opening, pipeline
 from facefill_jax.evaluation import fills, scoring
+from facefill_jax.feed import Feed
 from facefill_jax.models import perceptual
+from facefill_jax.programs import Programs
 from facefill_jax.stages import LAYOUT, STAGES, TEXTURE
 
 JUDGE = "judge"
 TRAINED = {LAYOUT: (LAYOUT,), TEXTURE: (TEXTURE,), "both": STAGES}  # by config.stages
-OBJECTIVES = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
-NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser, as they are
-SAME = ("seed", "batch_size", "size", "stages", "texture_starts_at_images")  # when resuming
+SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
-
-
-def optimiser(*, warmup_images: int, decay_images: int, per_step: int, total: int, **numbers):
-  """A section of the configuration, whose lengths are in images -> stages.Optimiser, in steps."""
-  return stages.Optimiser(
-    **numbers,
-    warmup_steps=warmup_images // per_step,
-    decay_steps=min(decay_images, total) // per_step,
-    total_steps=max(total // per_step, 1),
-  )
-
-
-def make_stage(name: str, config: ConfigDict, networks: stages.Networks) -> stages.Stage:
-  """One stage, its judges still missing, from its section of the configuration."""
-  section = config[name].to_dict()
-  total = config.total_images - (config.texture_starts_at_images if name == TEXTURE else 0)
-  steps_between = {"optimiser": section.get("generator_every", 1), "critic_optimiser": 1}
-  for key, every in steps_between.items():
-    section[key] = settings.splat(
-      f"{name}.{key}", optimiser, section.get(key, {}), NUMBERS,
-      per_step=config.batch_size * every, total=total,
-    )  # fmt: skip
-  fields = dataclasses.fields(OBJECTIVES[name])
-  options = [f.name for f in fields if f.default is not dataclasses.MISSING]
-  return settings.splat(
-    name, stages.make_stage, section, options, name=name, networks=networks, judges=stages.Judges()
-  )
 
 
 class Run:
   """A checked configuration with its mesh, networks, stages, data and compiled functions.
 
   Attributes:
-    total: steps in all; texture_start: the step at which the texture stage begins.
-    scorer: what held-out faces are scored by.
-    compiles_at: steps at which a new program is compiled.
+    plan: its phases; texture_start: the step at which the texture stage begins.
+    feed: its data.
+    compiles_at: steps at which a stage needs another program.
     trained: names of the stages that advance.
     shapes: of all states, without allocation.
     stages: name -> Stage, without judges, which come with the states.
@@ -90,24 +61,31 @@ class Run:
     settings.check(config)
     self.trained = stages.choose("stages", config.stages, TRAINED)
     self.mesh = settings.splat("mesh", sharding.make_mesh, config.mesh)
-    sharding.check_batch(config.batch_size, self.mesh)
-    self._check_lengths()
+    self.plan, self.texture_start = recipe.make_plan(config)
+    for phase in self.plan.phases:
+      sharding.check_batch(phase.batch_size, self.mesh, phase.micro_batches)
     self.networks = settings.splat(
-      "model", stages.build_networks, config.model, size=config.size, dtype=config.dtype
-    )
+      "model", stages.build_networks, config.model, size=config.size, dtype=config.dtype,
+      remat=config.remat,
+    )  # fmt: skip
     self.squeezenet = (
       perceptual.load_squeezenet(config.squeezenet_file) if config.squeezenet_file else None
     )
     if config.texture.perceptual == "squeezenet" and self.squeezenet is None:
       raise ValueError("texture.perceptual is 'squeezenet': give its weights as squeezenet_file")
-    self.stages = {name: make_stage(name, config, self.networks) for name in self.trained}
-    begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
-    self._begins = begins
-    self.compiles_at = set(begins.values()) | {
-      begins[name] + -(-stage.adversary_starts_at_images // config.batch_size)
-      for name, stage in self.stages.items()
+    self._begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
+    self.stages = {
+      name: recipe.make_stage(name, config, self.networks, self.plan, begin)
+      for name, begin in self._begins.items()
     }
-    self._open_data()
+    self.compiles_at = sorted(self._changes())
+    self.feed = Feed(config, self.plan)
+    if LAYOUT in self.trained and not self.feed.labelled:
+      lacking = "data.labels is empty" if config.data.kind == "folder" else "no photo has a layout"
+      raise ValueError(
+        f"stages is {config.stages!r} but {lacking}: the layout stage needs label PNGs; give "
+        "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
+      )
     self.rng = jax.random.key(config.seed)
     self.versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     self.versions["facefill_jax"] = __version__
@@ -115,68 +93,19 @@ class Run:
     self.versions["backend"] = jax.default_backend()
     self._compile_later()
 
-  def _check_lengths(self) -> None:
-    c = self.config
-    self.total = c.total_images // c.batch_size
-    self.texture_start = c.texture_starts_at_images // c.batch_size
-    if c.stages != "both" and self.texture_start:
-      raise ValueError(
-        f"texture_starts_at_images is {c.texture_starts_at_images}, which only makes sense for "
-        f"stages=both; stages is {c.stages!r}: give --config.texture_starts_at_images=0"
-      )
-    if self.total <= self.texture_start:
-      raise ValueError(
-        f"total_images {c.total_images} leaves no step of batch {c.batch_size} after "
-        f"texture_starts_at_images {c.texture_starts_at_images}"
-      )
-    if c.stages == TEXTURE and not c.init_from:
-      raise ValueError(
-        "stages is 'texture', which needs a trained layout network: give --config.init_from="
-        "WORKDIR of a run that trained one, or train --config.stages=both on photos with labels"
-      )
-
-  def _open_data(self) -> None:
-    c = self.config
-    choice = c.data.to_dict()
-    self.about = choice.pop("about")
-    self.stream_options = {name: choice.pop(name) for name in ("workers", "flip")}
-    self.stream_options |= {name: choice[name] for name in ("zoom", "on_bad_record")}
-    self.sources, held_out = settings.splat(
-      "data", opening.open_data, choice, resolution=c.resolution, seed=c.seed
-    )
-    self.masks = settings.splat("masks", mask_lib.MaskMix, c.masks.to_dict())
-    self.masks.check()
-    if LAYOUT in self.trained and not opening.has_layouts(
-      c.data.kind, c.data.labels, self.sources[0][0]
-    ):
-      lacking = "data.labels is empty" if c.data.kind == "folder" else "no photo has a layout"
-      raise ValueError(
-        f"stages is {c.stages!r} but {lacking}: the layout stage needs label PNGs; give "
-        "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
-      )
-    mask_files = c.eval.masks_folder
-    shown = (
-      mask_lib.FolderMasks(mask_files)
-      if mask_files
-      else mask_lib.MaskMix({"free_form": 1.0}, ratio=c.eval.ratio)
-    )
-    self.fixed = pipeline.fixed_batch(
-      held_out, shown, resolution=c.resolution, count=c.eval.count, seed=c.seed,
-      on_bad_record=c.data.on_bad_record,
-    )  # fmt: skip
+  def _changes(self) -> set[int]:
+    """Steps from which on some stage's program is another one."""
+    steps_ = {0, *self.plan.starts, self.texture_start}
+    for name, begin in self._begins.items():
+      wanted = self.plan.images_at(begin) + self.stages[name].adversary_starts_at_images
+      steps_.add(self.plan.step_at(wanted))
+    return {step for step in steps_ if step < self.plan.total}
 
   def stage_at(self, name: str, step: int) -> stages.Stage:
     """A stage as it trains at a step of the run; see `Stage.at`."""
-    return self.stages[name].at((step - self._begins[name]) * self.config.batch_size)
-
-  def batches(self, start: int) -> pipeline.Batches:
-    """The stream of training batches from batch number `start` on."""
-    c = self.config
-    return pipeline.batches(
-      self.sources, self.masks, resolution=c.resolution, batch_size=c.batch_size, seed=c.seed,
-      start=start, process_index=jax.process_index(), process_count=jax.process_count(),
-      **self.stream_options,
-    )  # fmt: skip
+    begin = self._begins[name]
+    stage = self.stages[name].at(self.plan.images_at(step) - self.plan.images_at(begin))
+    return stage.replace(micro_batches=self.plan.at(step).micro_batches)
 
   # States -------------------------------------------------------------------------------------
 
@@ -187,13 +116,14 @@ class Run:
     look through; also the one that predicts layouts where no layout network trains.
     """
     states = {}
+    largest = max(phase.resolution for phase in self.plan.phases)  # all levels of the critics
     for i, name in enumerate(STAGES):
       if name in self.trained:
         states[name] = steps.init_state(
-          self.stages[name], self.networks, jax.random.fold_in(rng, i), self.config.resolution
+          self.stages[name], self.networks, jax.random.fold_in(rng, i), largest
         )
     judge_rng = jax.random.fold_in(rng, len(STAGES))
-    states[JUDGE] = stages.init_params(self.networks, LAYOUT, judge_rng, self.config.resolution)
+    states[JUDGE] = stages.init_params(self.networks, LAYOUT, judge_rng, largest)
     return states
 
   def restore(self, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
@@ -205,7 +135,7 @@ class Run:
     shardings = sharding.state_shardings(self.shapes, self.mesh)
     step = checkpoints.latest()
     if step is not None:
-      self._check_same(checkpoints.record(step))
+      self._check_same(checkpoints.record(step), step)
       print(f"resuming at step {step} of {self.workdir}", file=sys.stderr)
       return checkpoints.restore(step, self.shapes, shardings), step
     found = self._load_start() if self.config.init_from else None  # before minutes of compiling
@@ -214,17 +144,25 @@ class Run:
     states = jax.jit(self.init, out_shardings=shardings, compiler_options=fast)(self.rng)
     return (self._start_from(found, states, shardings) if found else states), 0
 
-  def record(self) -> dict[str, Any]:
+  def record(self, step: int) -> dict[str, Any]:
     """What a checkpoint says of its run: without the same, the data would not go on."""
-    return {name: self.config[name] for name in SAME}
+    return {name: self.config[name] for name in SAME} | {"batches": self.plan.batches(step)}
 
-  def _check_same(self, record) -> None:
-    for name, here in self.record().items():
-      if record.get(name, here) != here:
-        raise ValueError(
-          f"{self.workdir} holds a run with {name} {record[name]!r}, this configuration has "
-          f"{here!r}: give --config.{name}={record[name]}, or another --workdir"
-        )
+  def _check_same(self, record, step: int) -> None:
+    for name, here in self.record(step).items():
+      found = record.get(name, here)
+      if found == here:
+        continue
+      if name == "batches":
+        name, said = "batch_size", "the same batch_size and phases"
+        found, here = (", ".join(f"{b} from image {i} on" for i, b in x) for x in (found, here))
+      else:
+        said = f"--config.{name}={found}"
+        found, here = repr(found), repr(here)
+      raise ValueError(
+        f"{self.workdir} holds a run with {name} {found}, this configuration has {here}: give "
+        f"{said}, or another --workdir"
+      )
 
   def _load_start(self) -> dict[str, Any]:
     """The averages of the run `init_from`, by stage."""
@@ -251,10 +189,10 @@ class Run:
   # Compiled functions -------------------------------------------------------------------------
 
   def _compile_later(self) -> None:
-    """Jits; each function compiles when it is first called."""
-    whole = sharding.replicated(self.mesh)
+    """Jits; each function compiles when it is first called, or prepared."""
+    whole, split = sharding.replicated(self.mesh), sharding.batch_sharding(self.mesh)
     self.shapes = shapes = jax.eval_shape(self.init, self.rng)
-    self.step_fns = {
+    self._step_fns = {
       name: jax.jit(
         steps.train_step,
         donate_argnums=1,
@@ -262,12 +200,63 @@ class Run:
       )
       for name in self.trained
     }
-    self.make_batch = jax.jit(steps.make_batch, out_shardings=sharding.batch_sharding(self.mesh))
-    self.attach = jax.jit(partial(steps.attach_layout, self.networks.layout))
+    self.programs = Programs()
+    self.make_batch = jax.jit(steps.make_batch, out_shardings=split)
+    attach = partial(steps.attach_layout, self.networks.layout)
+    self.attach = jax.jit(attach, out_shardings=split)
     self._predict = jax.jit(partial(steps.predict_layout, self.networks.layout))
-    judges = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
-    self.scorer = scoring.Scorer(judges, self.config.resolution, layouts=True, labels=True)
     self._fill = fills.make_filler(self.networks)
+
+  def train_step(self, name: str, step: int, judges, state, batch):
+    """One step of a stage, by a program of its own for each phase: (state, metrics)."""
+    self.prepare(step)
+    stage = self.stage_at(name, step).replace(judges=judges)
+    rng = jax.random.fold_in(self.rng, 10 + STAGES.index(name))
+    return self.programs.get(self._key(name, step))(stage, state, batch, rng)
+
+  def prepare(self, step: int) -> None:
+    """Begins to compile the programs of a step, all at once, if that has not been done."""
+    for name in self.trained:
+      if step >= self._begins[name]:
+        shapes = partial(self._step_shapes, name, step)
+        self.programs.prepare(self._key(name, step), self._step_fns[name], shapes)
+
+  def prepare_next(self, step: int) -> None:
+    """Begins to compile the programs that will be needed next, after those of `step`."""
+    later = [change for change in self.compiles_at if change > step]
+    if later:
+      self.prepare(later[0])
+
+  def _key(self, name: str, step: int):
+    phase, stage = self.plan.at(step), self.stage_at(name, step)
+    active = stage.objective.active
+    return name, phase.resolution, phase.batch_size, phase.micro_batches, active
+
+  def _step_shapes(self, name: str, step: int) -> tuple:
+    """The arguments of a stage's step, as shapes."""
+    whole, split = sharding.replicated(self.mesh), sharding.batch_sharding(self.mesh)
+    placed, phase, shapes = sharding.placed, self.plan.at(step), self.shapes
+    b, s = phase.batch_size, phase.resolution
+    shape = jax.ShapeDtypeStruct
+    batch = jax.eval_shape(
+      steps.make_batch, shape((b, s, s, 3), np.uint8), shape((b, s, s), np.uint8),
+      shape((b, s, s, 1), bool),
+    )  # fmt: skip
+    judges = stages.Judges()
+    if name == TEXTURE:
+      batch = jax.eval_shape(
+        partial(steps.attach_layout, self.networks.layout), shapes[JUDGE], batch
+      )
+      judges = stages.Judges(layout=shapes[JUDGE], perceptual=self.squeezenet)
+    state = placed(shapes[name], sharding.state_shardings(shapes[name], self.mesh))
+    stage = self.stage_at(name, step).replace(judges=placed(judges, whole))
+    return stage, state, placed(batch, split), placed(jax.eval_shape(lambda: self.rng), whole)
+
+  @functools.cache  # noqa: B019 (one run, few resolutions)
+  def scorer(self, resolution: int) -> scoring.Scorer:
+    """What held-out faces of a resolution are scored by."""
+    judges = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
+    return scoring.Scorer(judges, resolution, layouts=True, labels=True)
 
   def filler(self, states):
     """A `scoring.FillFn` with the averages; without a texture stage it gives the photo back."""
@@ -305,12 +294,12 @@ class Run:
     config = {
       "format": weights.FORMAT,
       "size": self.config.size,
-      "resolution": self.config.resolution,
+      "resolution": self.plan.phases[-1].resolution,
       "stages_trained": sorted(params),
       "framing": {"kind": "as given"},
       "perceptual": self.config.texture.perceptual,
       "model": self.config.model.to_dict(),
-      "data": self.about,
+      "data": self.feed.about,
       "images": self.config.total_images,
       "versions": self.versions,
     }

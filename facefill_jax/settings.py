@@ -10,7 +10,8 @@ KEYS = {
   "": (
     "seed", "size", "dtype", "resolution", "batch_size", "total_images", "stages",
     "texture_starts_at_images", "judge_every_steps", "init_from", "squeezenet_file",
-    "log_every_steps", "mesh", "model", "data", "masks", "layout", "texture", "eval", "checkpoint",
+    "log_every_steps", "micro_batches", "remat", "phases", "mesh", "model", "data", "masks",
+    "layout", "texture", "eval", "checkpoint",
   ),
   "eval": ("every_steps", "count", "batch_size", "masks_folder", "ratio"),
   "checkpoint": ("every_steps", "every_minutes", "keep"),
@@ -21,7 +22,7 @@ NEEDED = {"data": ("kind", "about", "workers", "flip", "zoom", "on_bad_record")}
 """Keys that are taken out of a section before the rest is handed on."""
 
 COUNTS = (
-  "batch_size", "judge_every_steps", "log_every_steps", "layout.generator_every",
+  "batch_size", "micro_batches", "judge_every_steps", "log_every_steps", "layout.generator_every",
   "texture.generator_every", "eval.every_steps", "eval.count", "eval.batch_size",
   "checkpoint.every_steps", "checkpoint.keep",
 )  # fmt: skip

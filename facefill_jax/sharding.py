@@ -47,11 +47,14 @@ def device_count(mesh: Mesh) -> int:
   return mesh.shape[DATA]
 
 
-def check_batch(batch_size: int, mesh: Mesh) -> None:
-  """Raises ValueError unless the global batch can be split over the mesh."""
+def check_batch(batch_size: int, mesh: Mesh, micro_batches: int = 1) -> None:
+  """Raises ValueError unless the batch, or each of its parts, can be split over the mesh."""
   n = mesh.shape[DATA]
-  if batch_size < 1 or batch_size % n:
-    raise ValueError(f"batch_size {batch_size} cannot be split over {n} devices: give a multiple")
+  if batch_size < 1 or batch_size % (n * micro_batches):
+    parts = f" in {micro_batches} micro-batches" if micro_batches > 1 else ""
+    raise ValueError(
+      f"batch_size {batch_size} cannot be split over {n} devices{parts}: give a multiple"
+    )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
@@ -73,6 +76,14 @@ def state_shardings(tree: Any, mesh: Mesh) -> Any:
     return NamedSharding(mesh, spec)
 
   return jax.tree_util.tree_map_with_path(place, tree)
+
+
+def placed(shapes: Any, shardings: Any) -> Any:
+  """ShapeDtypeStructs of a tree of arrays or shapes, lying as `shardings`, a tree or just one."""
+  if isinstance(shardings, NamedSharding):
+    shardings = jax.tree.map(lambda _: shardings, shapes)
+  place = lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s)  # noqa: E731
+  return jax.tree.map(place, shapes, shardings)
 
 
 def put_batch(batch: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:

@@ -9,6 +9,7 @@ from typing import Any
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from facefill_jax import objectives
@@ -70,8 +71,11 @@ def build_networks(
   dtype: str = "float32",
   attention_values: str = "unpooled",
   class_style: bool = True,
+  remat: bool = False,
 ) -> Networks:
   """The networks of a size in SIZES, computing in `dtype` (parameters are float32).
+
+  With `remat`, training keeps less and computes more: see `models.layers.recomputed`.
 
   Raises:
     ValueError: an unknown size, dtype or kind of attention values.
@@ -80,13 +84,15 @@ def build_networks(
   choose("attention_values", attention_values, {"unpooled": 0, "pooled": 0, "none": 0})
   width, layers, heads = n.vit
   return Networks(
-    layout=LayoutNet(n.stem, n.widths, width, layers, heads, n.widths[-1], n.decoder, dtype=d),
+    layout=LayoutNet(
+      n.stem, n.widths, width, layers, heads, n.widths[-1], n.decoder, dtype=d, remat=remat
+    ),
     texture=TextureNet(
       n.stem, n.widths, n.middle, n.decoder, n.attention, n.max_keys, n.style_width,
-      attention_values=attention_values, class_style=class_style, dtype=d,
+      attention_values=attention_values, class_style=class_style, dtype=d, remat=remat,
     ),
-    layout_critic=Critic(n.stem, n.widths, dtype=d),
-    texture_critic=Critic(n.stem, n.widths, dtype=d),
+    layout_critic=Critic(n.stem, n.widths, dtype=d, remat=remat),
+    texture_critic=Critic(n.stem, n.widths, dtype=d, remat=remat),
   )  # fmt: skip
 
 
@@ -131,13 +137,15 @@ def key(seed: int = 0) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Optimiser:
-  """Numbers of one optimiser. Lengths are in steps of the stage.
+  """Numbers of one optimiser. Lengths are in images of the stage.
 
   Attributes:
     name: "adam" or "adamw".
-    lr: peak learning rate, after `warmup_steps` of linear warm-up; constant until the last
-      `decay_steps` of `total_steps`, where a cosine takes it to `final` of the peak.
+    lr: peak learning rate, after `warmup_images` of linear warm-up; constant until the last
+      `decay_images` of `total_images`, where a cosine takes it to `final` of the peak.
     clip: bound of the gradient's global norm; 0 for none.
+    legs: (first update, images seen before it, images an update, factor of the rate), in order:
+      how updates and images go together, which changes with the batch.
   """
 
   name: str
@@ -146,23 +154,29 @@ class Optimiser:
   b2: float
   weight_decay: float
   clip: float
-  warmup_steps: int
-  decay_steps: int
-  total_steps: int
+  warmup_images: int
+  decay_images: int
+  total_images: int
   final: float = 0.05
+  legs: tuple[tuple[int, int, int, float], ...] = ((0, 0, 1, 1.0),)
 
   def schedule(self) -> optax.Schedule:
-    """Learning rate as a function of the step."""
-    begin = self.total_steps - self.decay_steps
-    parts = [optax.schedules.constant_schedule(self.lr)]
-    boundaries = []
-    if self.warmup_steps:
-      parts.insert(0, optax.schedules.linear_schedule(0.0, self.lr, self.warmup_steps))
-      boundaries.append(self.warmup_steps)
-    if self.decay_steps:
-      parts.append(optax.schedules.cosine_decay_schedule(self.lr, self.decay_steps, self.final))
-      boundaries.append(max(begin, self.warmup_steps + 1))
-    return optax.schedules.join_schedules(parts, boundaries)
+    """Learning rate as a function of the number of updates before."""
+    begins, seen, each, factors = (np.array(column) for column in zip(*self.legs, strict=True))
+    begin = max(self.total_images - self.decay_images, self.warmup_images)
+
+    def rate(count):
+      leg = jnp.searchsorted(begins, count, side="right") - 1
+      images = jnp.asarray(seen)[leg] + (count - jnp.asarray(begins)[leg]) * jnp.asarray(each)[leg]
+      rate = self.lr * jnp.asarray(factors, jnp.float32)[leg]
+      if self.warmup_images:
+        rate = rate * jnp.minimum(images / self.warmup_images, 1.0)
+      if self.decay_images:
+        way = jnp.clip((images - begin) / self.decay_images, 0.0, 1.0)
+        rate = rate * (self.final + (1.0 - self.final) * 0.5 * (1.0 + jnp.cos(jnp.pi * way)))
+      return rate
+
+    return rate
 
   def make(self) -> optax.GradientTransformation:
     """The optax chain.
@@ -199,6 +213,7 @@ class Stage:
       every so many steps, as many times as strong.
     drift: weight of the squared real score, with wgan_gp.
     generator_every: critic steps per generator step.
+    micro_batches: parts of a batch whose gradients are summed; the step is the same, to rounding.
     ema_half_life_images: half-life of the weights' average, ramped up from the start.
     adversary_starts_at_images: photos of this stage before the critic trains and is asked.
   """
@@ -216,6 +231,7 @@ class Stage:
   penalty_every: int = flax.struct.field(pytree_node=False)
   drift: float = flax.struct.field(pytree_node=False)
   generator_every: int = flax.struct.field(pytree_node=False)
+  micro_batches: int = flax.struct.field(pytree_node=False)
   ema_half_life_images: float = flax.struct.field(pytree_node=False)
   adversary_starts_at_images: int = flax.struct.field(pytree_node=False)
 
@@ -243,6 +259,7 @@ def make_stage(
   penalty_every: int = 1,
   drift: float = 1e-3,
   generator_every: int = 1,
+  micro_batches: int = 1,
   ema_half_life_images: float = 10_000.0,
   adversary_starts_at_images: int = 0,
   **objective_options,
@@ -258,7 +275,8 @@ def make_stage(
   check_terms(name, losses, kind.TERMS)
   if adversary not in ADVERSARIES:
     raise ValueError(f"{name}.adversary: {adversary!r} is not one of {', '.join(ADVERSARIES)}")
-  for key, value in (("generator_every", generator_every), ("penalty_every", penalty_every)):
+  counts = {"generator_every": generator_every, "penalty_every": penalty_every}
+  for key, value in (counts | {"micro_batches": micro_batches}).items():
     if value < 1:
       raise ValueError(f"{name}.{key} must be 1 or more, got {value}")
   active = frozenset(term for term, weight in losses.items() if weight)
@@ -277,6 +295,7 @@ def make_stage(
     penalty_every=int(penalty_every),
     drift=float(drift),
     generator_every=int(generator_every),
+    micro_batches=int(micro_batches),
     ema_half_life_images=float(ema_half_life_images),
     adversary_starts_at_images=int(adversary_starts_at_images),
   )

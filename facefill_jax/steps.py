@@ -4,6 +4,10 @@ One `train_step` serves both stages. Jit it as `partial(jax.jit(train_step, ...)
 partial inside, the judges' weights would become constants of the compiled program.
 """
 
+from functools import partial
+from typing import Any
+
+import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
@@ -44,7 +48,9 @@ def train_step(
   """One step of either stage: the critic first, then the generator through the new critic.
 
   The generator runs forward once; its losses are functions of what it made, and `pullback` turns
-  their gradient into that of the parameters.
+  their gradient into that of the parameters. With `stage.micro_batches` above 1, gradients are
+  summed over parts of the batch, and the generator runs forward once more for the critic: less
+  memory, more time, the same step.
 
   Args:
     stage: what to train, and the judges.
@@ -58,14 +64,20 @@ def train_step(
   inputs_rng, critic_rng, terms_rng = jax.random.split(jax.random.fold_in(rng, state.step), 3)
   objective = stage.objective
   inputs = objective.inputs(batch, inputs_rng)
-  outputs, pullback = jax.vjp(lambda p: objective.generate(stage.net, p, inputs), state.params)
+  number = batch.photo.shape[0]
+  mix = jax.random.uniform(critic_rng, (number, 1, 1, 1))
+  parts = _split(stage, inputs, mix, terms_rng)
+  generate = partial(_generate, stage, state.params)
+  if stage.micro_batches == 1:
+    made = generate(_first(parts))  # by critic and generator alike
+    generate = lambda part: made  # noqa: E731
 
   metrics = {}
   if objective.active & ADVERSARIAL:  # else nobody asks the critic
-    state, metrics = _update_critic(stage, state, outputs, inputs, critic_rng)
+    state, metrics = _update_critic(stage, state, parts, generate)
 
   def update(state):
-    return _update_generator(stage, state, outputs, pullback, inputs, terms_rng)
+    return _update_generator(stage, state, parts, generate, number, terms_rng)
 
   def keep(state):
     shapes = jax.eval_shape(update, state)[1]
@@ -76,50 +88,101 @@ def train_step(
   else:
     turn = (state.step + 1) % stage.generator_every == 0
     state, generator_metrics = jax.lax.cond(turn, update, keep, state)
-  count = state.images + batch.photo.shape[0]
-  state = state.replace(step=state.step + 1, images=count)
+  state = state.replace(step=state.step + 1, images=state.images + number)
   return state, metrics | generator_metrics
 
 
-def _update_critic(stage, state, outputs, inputs, rng):
-  pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, inputs))
-  changeable = jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
+@flax.struct.dataclass
+class _Part:
+  """A micro-batch: all that was drawn was drawn for the whole batch."""
 
-  def loss_fn(params):
-    judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
-    score = lambda x: judge(x, pair.condition, pair.changeable).score()  # noqa: E731
-    twice = lambda x: jnp.concatenate([x, x])  # noqa: E731
-    both = judge(
-      jnp.concatenate([pair.real, pair.fake]), twice(pair.condition), twice(pair.changeable)
-    )
-    number = len(pair.real)
-    real = jax.tree.map(lambda v: v[:number], both)
-    fake = jax.tree.map(lambda v: v[number:], both)
-    if stage.adversary == HINGE_R1:
-      parts = losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights)
-      loss = losses.masked_mean(parts, pair.valid)
-      penalise = lambda: losses.r1_penalty(score, pair.real, changeable)  # noqa: E731
-    else:
-      loss = losses.wasserstein(real.score(), fake.score(), pair.valid)
-      loss = loss + stage.drift * losses.masked_mean(jnp.square(real.score()), pair.valid)
-      penalise = lambda: losses.gradient_penalty(  # noqa: E731
-        score, pair.real, pair.fake, changeable, rng
-      )
-    penalty = _now_and_then(state.step, stage.penalty_every, penalise)
-    metrics = {
-      "critic/real": losses.masked_mean(real.score(), pair.valid),
-      "critic/fake": losses.masked_mean(fake.score(), pair.valid),
-      "critic/penalty": penalty,
-    }
-    return loss + stage.penalty * penalty, metrics
+  inputs: Any
+  mix: Array  # float32 b 1 1 1, for the gradient penalty
+  shares: dict  # a term -> how much of its mean over the batch lies here; they sum to 1
 
-  (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic_params)
+
+def _split(stage, inputs, mix, rng) -> _Part:
+  """Parts stacked along a new first axis; part k has the photos k, k + n, k + 2n ...
+
+  In this order each device keeps its photos.
+  """
+  n = stage.micro_batches
+
+  def split(x):
+    return jnp.moveaxis(x.reshape(x.shape[0] // n, n, *x.shape[1:]), 1, 0)
+
+  inputs, mix = jax.tree.map(split, (inputs, mix))
+  counts = jax.vmap(lambda part: stage.objective.counts(part, rng))(inputs)
+  shares = {name: count / jnp.maximum(count.sum(), 1e-6) for name, count in counts.items()}
+  return _Part(inputs, mix, shares)
+
+
+def _first(parts: _Part) -> _Part:
+  return jax.tree.map(lambda x: x[0], parts)
+
+
+def _sum_over(parts: _Part, function):
+  """The sum of function(part), a tree; compiled once for all parts."""
+  if len(parts.mix) == 1:
+    return function(_first(parts))
+  shapes = jax.eval_shape(function, _first(parts))
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+  add = lambda total, part: (jax.tree.map(jnp.add, total, function(part)), None)  # noqa: E731
+  return jax.lax.scan(add, zeros, parts)[0]
+
+
+def _generate(stage, params, part):
+  """What the generator makes of a part, and how a gradient of that becomes one of `params`."""
+  return jax.vjp(lambda p: stage.objective.generate(stage.net, p, part.inputs), params)
+
+
+def _update_critic(stage, state, parts, generate):
+  def gradient(part):
+    outputs, _ = generate(part)
+    loss_fn = partial(_critic_loss, stage, state.step, outputs, part)
+    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic_params)
+    return grads, metrics | {"critic/loss": loss}
+
+  grads, metrics = _sum_over(parts, gradient)
   updates, opt_state = stage.critic_optimiser.update(
     grads, state.critic_opt_state, state.critic_params
   )
   params = optax.apply_updates(state.critic_params, updates)
-  metrics |= {"critic/loss": loss, "critic/gradient_norm": optax.tree.norm(grads)}
+  metrics |= {"critic/gradient_norm": optax.tree.norm(grads)}
   return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
+
+
+def _critic_loss(stage, step, outputs, part, params):
+  """The critic's loss on a part, as much of it as is the batch's; and metrics, likewise."""
+  pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, part.inputs))
+  changeable = jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
+  share = part.shares["critic"]
+  mean = lambda values: share * losses.masked_mean(values, pair.valid)  # noqa: E731
+  judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
+  score = lambda x: judge(x, pair.condition, pair.changeable).score()  # noqa: E731
+  twice = lambda x: jnp.concatenate([x, x])  # noqa: E731
+  both = judge(
+    jnp.concatenate([pair.real, pair.fake]), twice(pair.condition), twice(pair.changeable)
+  )
+  number = len(pair.real)
+  real = jax.tree.map(lambda v: v[:number], both)
+  fake = jax.tree.map(lambda v: v[number:], both)
+  if stage.adversary == HINGE_R1:
+    loss = mean(losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights))
+    penalise = lambda: losses.r1_penalty(score, pair.real, changeable)  # noqa: E731
+  else:
+    loss = share * losses.wasserstein(real.score(), fake.score(), pair.valid)
+    loss = loss + stage.drift * mean(jnp.square(real.score()))
+    penalise = lambda: losses.gradient_penalty(  # noqa: E731
+      score, pair.real, pair.fake, changeable, part.mix
+    )
+  penalty = part.shares["penalty"] * _now_and_then(step, stage.penalty_every, penalise)
+  metrics = {
+    "critic/real": mean(real.score()),
+    "critic/fake": mean(fake.score()),
+    "critic/penalty": penalty,
+  }
+  return loss + stage.penalty * penalty, metrics
 
 
 def _now_and_then(step, every, value):
@@ -132,22 +195,28 @@ def _now_and_then(step, every, value):
   return jax.lax.cond(step % every == 0, lambda: every * value(), lambda: jnp.zeros(()))
 
 
-def _update_generator(stage, state, outputs, pullback, inputs, rng):
+def _update_generator(stage, state, parts, generate, number, rng):
   weights = dict(stage.weights)
   critic = lambda *seen: stage.critic.apply({"params": state.critic_params}, *seen)  # noqa: E731
 
-  def loss_fn(outputs):
-    terms = stage.objective.terms(outputs, inputs, stage.judges, critic, rng)
-    return sum(weights[name] * value for name, value in terms.items()), terms
+  def gradient(part):
+    outputs, pullback = generate(part)
 
-  (loss, terms), cotangent = jax.value_and_grad(loss_fn, has_aux=True)(outputs)
-  (grads,) = pullback(cotangent)
+    def loss_fn(outputs):
+      terms = stage.objective.terms(outputs, part.inputs, stage.judges, critic, rng)
+      terms = {name: part.shares[name] * value for name, value in terms.items()}
+      return sum(weights[name] * value for name, value in terms.items()), terms
+
+    (loss, terms), cotangent = jax.value_and_grad(loss_fn, has_aux=True)(outputs)
+    (grads,) = pullback(cotangent)
+    return grads, {f"loss/{name}": value for name, value in terms.items()} | {"loss/total": loss}
+
+  grads, metrics = _sum_over(parts, gradient)
   updates, opt_state = stage.optimiser.update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
-  count = (state.images + inputs.photo.shape[0]).astype(jnp.float32)
-  ema = _average(stage, state.ema, params, count, inputs.photo.shape[0] * stage.generator_every)
-  metrics = {f"loss/{name}": value for name, value in terms.items()}
-  metrics |= {"loss/total": loss, "gradient_norm": optax.tree.norm(grads)}
+  count = (state.images + number).astype(jnp.float32)
+  ema = _average(stage, state.ema, params, count, number * stage.generator_every)
+  metrics |= {"gradient_norm": optax.tree.norm(grads)}
   return state.replace(params=params, opt_state=opt_state, ema=ema), metrics
 
 

@@ -44,10 +44,9 @@ def train(config: ConfigDict, workdir: str) -> str:
   with Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     states, step = run.restore(checkpoints)
     run.write_record()
-    with hooks.MetricWriter(workdir, step) as writer, run.batches(step) as stream:
+    with hooks.MetricWriter(workdir, step) as writer, run.feed.stream(step) as stream:
       states = loop(run, states, step, stream, checkpoints, writer)
-      if stream.skipped is not None and stream.skipped.count:
-        print(stream.skipped.describe(), file=sys.stderr)
+  run.programs.close()
   directory = run.save_model(states)
   _say_what_next(run, directory)
   return directory
@@ -56,17 +55,19 @@ def train(config: ConfigDict, workdir: str) -> str:
 def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer):
   """Trains to the end; returns the last states."""
   c = run.config
-  print(f"compiling; then {run.total - start} steps of {c.batch_size} photos", file=sys.stderr)
-  progress = hooks.Progress(run.total)
+  plan = run.plan
+  photos = plan.total_images - plan.images_at(start)
+  print(f"compiling; then {plan.total - start} steps, {photos} photos", file=sys.stderr)
+  progress = hooks.Progress(plan.total)
   saved_at = time.monotonic()
-  for step in range(start, run.total + 1):
-    last = step == run.total
+  for step in range(start, plan.total + 1):
+    last = step == plan.total
     if step > start and (last or step % c.eval.every_steps == 0):
       look(run, states, step, writer)
     minutes = (time.monotonic() - saved_at) / 60
     due = step % c.checkpoint.every_steps == 0 or minutes >= c.checkpoint.every_minutes
     if step > start and (last or due):
-      checkpoints.save(step, states, run.record())
+      checkpoints.save(step, states, run.record(step))
       saved_at = time.monotonic()
     if last:
       break
@@ -74,6 +75,7 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
     states, metrics = advance(run, states, batch, step)
     if step == start or step in run.compiles_at:
       jax.block_until_ready(metrics)
+      run.prepare_next(step)
       progress.begin(step + 1)  # compiling is over: it must not spoil the estimate
     elif (step + 1) % c.log_every_steps == 0:
       _log(run, step + 1, metrics, stream, progress, writer)
@@ -87,15 +89,14 @@ def advance(run: Run, states, batch, step: int):
   if LAYOUT in run.trained:
     if since >= 0 and since % run.config.judge_every_steps == 0:
       states[JUDGE] = jax.tree.map(lambda x: x.copy(), states[LAYOUT].ema)
-    states[LAYOUT], metrics[LAYOUT] = run.step_fns[LAYOUT](
-      run.stage_at(LAYOUT, step), states[LAYOUT], batch, jax.random.fold_in(run.rng, 10)
+    states[LAYOUT], metrics[LAYOUT] = run.train_step(
+      LAYOUT, step, stages.Judges(), states[LAYOUT], batch
     )
   if TEXTURE in run.trained and since >= 0:
     batch = run.attach(run.layout_params(states), batch)
     judges = stages.Judges(layout=states[JUDGE], perceptual=run.squeezenet)
-    stage = run.stage_at(TEXTURE, step).replace(judges=judges)
-    states[TEXTURE], metrics[TEXTURE] = run.step_fns[TEXTURE](
-      stage, states[TEXTURE], batch, jax.random.fold_in(run.rng, 11)
+    states[TEXTURE], metrics[TEXTURE] = run.train_step(
+      TEXTURE, step, judges, states[TEXTURE], batch
     )
   return states, metrics
 
@@ -103,8 +104,10 @@ def advance(run: Run, states, batch, step: int):
 def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   """Scores the held-out faces and draws the sample grid."""
   fill = run.filler(states)
-  rows = list(scoring.slices(run.fixed, min(run.config.eval.batch_size, len(run.fixed["photo"]))))
-  scores = scoring.score_all(fill, rows, run.scorer)
+  resolution = run.plan.at(step).resolution
+  fixed = run.feed.fixed(resolution)
+  rows = list(scoring.slices(fixed, min(run.config.eval.batch_size, len(fixed["photo"]))))
+  scores = scoring.score_all(fill, rows, run.scorer(resolution))
   if TEXTURE not in states:
     scores = {name: value for name, value in scores.items() if name.startswith("layout")}
   scores = {f"eval/{name}": value for name, value in scores.items()}
@@ -113,7 +116,7 @@ def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   line = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
   print(f"step {step}  held-out faces: {line}", file=sys.stderr, flush=True)
   count = len(rows[0]["photo"])  # faces from all over the fixed ones
-  first = {k: v[:: len(run.fixed["photo"]) // count][:count] for k, v in run.fixed.items()}
+  first = {k: v[:: len(fixed["photo"]) // count][:count] for k, v in fixed.items()}
   found = {name: np.asarray(value) for name, value in fill(first).items()}
   grid = hooks.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
   hooks.save_picture(os.path.join(run.workdir, "samples", f"{step:07d}.png"), grid)
@@ -128,7 +131,7 @@ def _log(run: Run, step: int, metrics, stream, progress: hooks.Progress, writer)
     for name, value in terms.items()
   }
   shown = {k.replace("/loss/", " "): v for k, v in values.items() if "/loss/" in k}
-  values["photos_per_second"] = progress.report(step, run.config.batch_size, shown)
+  values["photos_per_second"] = progress.report(step, run.plan.at(step - 1).batch_size, shown)
   if stream.skipped is not None:
     values["skipped_records"] = stream.skipped.count
   writer.write_scalars(step, values)

@@ -227,12 +227,13 @@ def test_a_photo_that_is_none(run, folder, tmp_path, content):
 def test_damaged_photos_that_are_to_be_skipped(run, folder, tmp_path):
   """Also held-out ones; but not when nothing is left."""
   folder.data.on_bad_record = "skip"
-  fixed = Run(folder, str(tmp_path / "run")).fixed
+  fixed = Run(folder, str(tmp_path / "run")).feed.fixed(64)
   for name in (1, 5):
     (tmp_path / "photos" / f"{name}.png").write_bytes(b"")
-  left = Run(folder, str(tmp_path / "run"))
-  assert left.stream_options["on_bad_record"] == "skip"
-  assert 0 < len(left.fixed["photo"]) <= len(fixed["photo"])
+  left = Run(folder, str(tmp_path / "run")).feed
+  with left.stream(0) as stream:
+    assert stream.skipped is not None
+  assert 0 < len(left.fixed(64)["photo"]) <= len(fixed["photo"])
   for i in range(6):
     (tmp_path / "photos" / f"{i}.png").write_bytes(b"")
   code, said = run(folder)
@@ -264,10 +265,10 @@ def test_nothing_to_evaluate_on(run, folder):
 
 def test_a_folder_that_fits(folder, tmp_path):
   """What all the refusals below start from is not refused; nor with more photos, unlabelled."""
-  held_out = Run(folder, str(tmp_path / "run")).fixed
+  held_out = Run(folder, str(tmp_path / "run")).feed.fixed(64)
   assert held_out["photo"].shape == (2, 64, 64, 3) and (held_out["labels"] < 19).all()
   folder.data.unlabelled = (str(tmp_path / "photos"), str(tmp_path / "photos"))
-  assert [w for _, w in Run(folder, str(tmp_path / "run")).sources] == [0.5, 0.25, 0.25]
+  assert [w for _, w in Run(folder, str(tmp_path / "run")).feed.sources] == [0.5, 0.25, 0.25]
 
 
 def test_layout_without_labels(run, folder):

@@ -71,8 +71,9 @@ def test_smoke_builds_a_run(name, tmp_path, monkeypatch):
   c = short_run.load(name).get_config("smoke")
   assert (c.size, c.data.kind) == ("tiny", "drawn") and c.total_images <= 64
   run = Run(c, str(tmp_path / "run"))
-  assert 2 <= run.total <= 8 and run.trained
-  assert set(run.stages) == set(run.trained) and len(run.fixed["photo"]) == c.eval.count
+  assert 2 <= run.plan.total <= 8 and run.trained
+  assert set(run.stages) == set(run.trained)
+  assert len(run.feed.fixed(64)["photo"]) == c.eval.count
   assert not (tmp_path / "run").exists()
 
 

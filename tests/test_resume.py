@@ -1,6 +1,7 @@
 """Six steps are three, a fall, a restart and three more: bit for bit."""
 
 import json
+import shutil
 import subprocess
 import sys
 from unittest import mock
@@ -9,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 import short_run
+from PIL import Image
 
 from facefill_jax import hooks
 
@@ -44,7 +46,7 @@ def resumed(tmp_path_factory):
 
 def test_it_went_on_and_not_anew(resumed):
   assert f"resuming at step 3 of {resumed.workdir}" in resumed.err
-  assert "then 3 steps of 4 photos" in resumed.err
+  assert "then 3 steps, 12 photos" in resumed.err
 
 
 def test_every_leaf_of_every_state_is_bit_for_bit_the_same(straight, resumed):
@@ -89,10 +91,38 @@ def test_the_models_are_the_same(straight, resumed):
 
 
 def test_another_run_in_the_same_place_is_refused(straight, tmp_path):
-  for key, value, said in (("batch_size", 8, "4"), ("seed", 1, "0")):
+  every = "4 from image 0 on"
+  for key, value, said in (("batch_size", 8, every), ("seed", 1, "0")):
     changed = short_run.config(**{key: value}, texture_starts_at_images=8)
-    with pytest.raises(ValueError, match=rf"holds a run with {key} {said}, .* has {value}: give"):
+    with pytest.raises(ValueError, match=rf"holds a run with {key} {said}, .* has {value}.*: give"):
       short_run.train(changed, straight.workdir)
+
+
+def test_resumed_through_a_change_of_phase(tmp_path):
+  """Checkpoints from before the change and from after it lead to the same bits."""
+
+  def config():
+    change = {"from_images": 12, "resolution": 96, "batch_size": 8, "micro_batches": 2, "lr": 0.5}
+    c = short_run.config(stages="layout", texture_starts_at_images=0, total_images=36)
+    c.phases, c.checkpoint.every_steps, c.checkpoint.keep = (change,), 2, 9
+    return c
+
+  straight = short_run.train(config(), tmp_path / "run")
+  state = straight.states["layout"]
+  assert (state.step, state.images) == (6, 36)  # 3 of 4, then 3 of 8
+  shown = sorted(path.name for path in (straight.workdir / "samples").iterdir())
+  assert shown == ["0000003.png", "0000006.png"]
+  sizes = [Image.open(straight.workdir / "samples" / name).size for name in shown]
+  assert sizes == [(4 * 96, 2 * 96)] * 2  # what is seen at a change is seen as what follows
+  assert json.loads((straight.workdir / "model" / "config.json").read_text())["resolution"] == 96
+  for last in (4, 2):
+    for path in (straight.workdir / "checkpoints").glob("[0-9]*"):
+      if int(path.name) > last:
+        shutil.rmtree(path)
+    resumed = short_run.train(config(), straight.workdir)
+    assert f"resuming at step {last} of" in resumed.err
+    pairs = zip(jax.tree.leaves(straight.states), jax.tree.leaves(resumed.states), strict=True)
+    assert all(one.tobytes() == two.tobytes() for one, two in pairs)
 
 
 @pytest.mark.slow

@@ -240,7 +240,9 @@ def test_hinge_with_lazy_r1(micro, micro_params):
   assert metrics["critic/penalty"] > 0 and next_metrics["critic/penalty"] == 0
 
   def by_hand(params, critic_params):
-    pair = stage.objective.comparison(stage.objective.generate(micro.layout, params, batch), batch)
+    inputs = stage.objective.inputs(batch, None)
+    made = stage.objective.generate(micro.layout, params, inputs)
+    pair = stage.objective.comparison(made, inputs)
     judge = lambda x: micro.layout_critic.apply(  # noqa: E731
       {"params": critic_params}, x, pair.condition, pair.changeable
     )[0]
@@ -253,6 +255,43 @@ def test_hinge_with_lazy_r1(micro, micro_params):
   hinge, penalty = micro_model.jit(by_hand)(before.params, before.critic_params)
   np.testing.assert_allclose(metrics["critic/penalty"], penalty, rtol=1e-4)
   np.testing.assert_allclose(metrics["critic/loss"], hinge + 3 * penalty, rtol=1e-4)
+
+
+def uneven_batch(networks, params):
+  """Four photos, no two halves of which weigh the same in any mean."""
+  batch = jax.tree.map(lambda x: jnp.concatenate([x, x[::-1]]), make_batch(networks, params))
+  mask, labels, photo = (np.array(x) for x in (batch.mask, batch.labels, batch.photo))
+  mask[0] = False
+  mask[1, :30], mask[2, 40:], mask[3] = False, True, mask[3]
+  labels[0], labels[2, 32:] = VOID, VOID
+  return batch.replace(mask=mask, labels=labels, photo=photo * np.float32([[[[0.2]]], [[[1]]]] * 2))
+
+
+@pytest.mark.parametrize(
+  ("name", "options"),
+  [
+    ("layout", {"penalty": 10.0}),
+    ("texture", {"adversary": "hinge_r1", "swapped_layout_share": 0.5, "true_layout_share": 0.3}),
+  ],
+)
+def test_micro_batches_are_one_batch(micro, micro_params, name, options):
+  """Gradients (Adam's first moment, whose decay is 0) of critic and generator, and all metrics."""
+  batch, step = uneven_batch(micro, micro_params), micro_model.jit(steps.train_step)
+  found = []
+  for micro_batches in (1, 2):
+    stage = make_stage(name, micro, micro_params, micro_batches=micro_batches, **options)
+    # Slow enough for the second generator's gradient not to feel the first critic's rounding.
+    slow = dataclasses.replace(STEADY, lr=1e-7, clip=0.0).make()
+    stage = stage.replace(optimiser=slow, critic_optimiser=slow)
+    found.append(step(stage, make_state(stage, micro_params), batch, jax.random.key(3)))
+  (one, one_metrics), (two, two_metrics) = found
+  for metric, value in one_metrics.items():
+    assert value != 0, metric
+    np.testing.assert_allclose(two_metrics[metric], value, rtol=1e-5, err_msg=metric)
+  for states in ("opt_state", "critic_opt_state"):
+    gradients = [getattr(state, states)[0][0].mu for state in (one, two)]
+    largest = max(float(np.abs(x).max()) for x in jax.tree.leaves(gradients[0]))
+    assert largest_move(*gradients) < 1e-5 * largest
 
 
 def test_a_fresh_state_has_an_average_and_both_optimisers(micro, micro_params):
@@ -313,7 +352,7 @@ def test_bfloat16_gradients_of_critics_point_the_same_way(micro, micro_params):
 
     def loss(params):
       score = lambda x: critic.apply({"params": params}, x, condition, mask)[0].score()  # noqa: E731
-      penalty = losses.gradient_penalty(score, real, fake, mask, jax.random.key(0))
+      penalty = losses.gradient_penalty(score, real, fake, mask, np.full((4, 1, 1, 1), 0.4))
       return losses.wasserstein(score(real), score(fake), np.ones(4, bool)) + 10 * penalty
 
     return micro_model.jit(jax.grad(loss))(micro_params["texture_critic"])

@@ -11,6 +11,7 @@ import short_run
 from PIL import Image
 
 from facefill_jax import hooks, sharding, stages, train, weights
+from facefill_jax.phases import Phase, Plan
 from facefill_jax.run import Run
 
 pytestmark = pytest.mark.xdist_group("train")
@@ -146,7 +147,7 @@ def test_texture_alone_says_what_it_needs(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
-  run = SimpleNamespace(config=SimpleNamespace(batch_size=4), workdir="runs/x")
+  run = SimpleNamespace(plan=Plan(Phase(0, 64, 4, 1, (0, 1), 0), (), 40), workdir="runs/x")
   metrics = {"layout": {"loss/dice": np.float32(0.5), "loss/total": np.float32("nan")}}
   progress = hooks.Progress(9)
   progress.begin(4)
@@ -158,7 +159,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 
 
 def test_skipped_records_are_a_metric(tmp_path):
-  run = SimpleNamespace(config=SimpleNamespace(batch_size=4), workdir="runs/x")
+  run = SimpleNamespace(plan=Plan(Phase(0, 64, 4, 1, (0, 1), 0), (), 40), workdir="runs/x")
   progress = hooks.Progress(9)
   progress.begin(4)
   stream = SimpleNamespace(skipped=SimpleNamespace(count=2))

@@ -88,7 +88,7 @@ LOSSES = {
     "cross_entropy_hole": 1, "cross_entropy_known": 1, "dice": 1, "adversarial": 1,
   },
   stages.TEXTURE: {
-    "known_l1": 1, "hole_l1": 1, "perceptual": 1, "style": 0, "adversarial": 1,
+    "known_l1": 1, "hole_l1": 1, "coarse_l1": 1, "perceptual": 1, "style": 0, "adversarial": 1,
     "layout_consistency": 1, "feature_matching": 0, "diversity": 0,
   },
 }  # fmt: skip

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from facefill_jax import images
-from facefill_jax.models.layers import DownBlock, space_to_depth
+from facefill_jax.models.layers import DownBlock, recomputed, space_to_depth
 from facefill_jax.types import Mask
 
 
@@ -18,11 +18,13 @@ class CnnBranch(nn.Module):
   Attributes:
     stem: channels at 1/2.
     widths: channels at 1/4, 1/8, 1/16.
+    remat: see `layers.recomputed`.
   """
 
   stem: int
   widths: tuple[int, ...]
   dtype: jnp.dtype = jnp.float32
+  remat: bool = False
 
   @nn.compact
   def __call__(
@@ -33,8 +35,9 @@ class CnnBranch(nn.Module):
     x = space_to_depth(x.astype(self.dtype), 2)
     x = nn.Conv(self.stem, (3, 3), padding=1, dtype=self.dtype, name="stem")(x)
     scales = [x]
+    block = recomputed(DownBlock, self.remat)
     for i, width in enumerate(self.widths):
-      x = DownBlock(width, dtype=self.dtype, name=f"block_{i}")(x, known)
+      x = block(width, dtype=self.dtype, name=f"block_{i}")(x, known)
       known = images.area_shrink(known, 2)
       scales.append(x)
     return tuple(scales)

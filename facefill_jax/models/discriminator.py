@@ -5,10 +5,10 @@ import flax.struct
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from facefill_jax.models.layers import DownBlock, space_to_depth
+from facefill_jax.models.layers import DownBlock, recomputed, space_to_depth
 
 FINAL = 4  # the coarsest grid is at least FINAL x FINAL
-LOCAL = 2  # levels, from the finest, whose cells have verdicts of their own: at 1/4 and 1/8
+LOCAL = 2  # levels whose cells have verdicts of their own, after that at 1/2: at 1/4 and 1/8
 
 
 def _leaky(x):
@@ -34,18 +34,23 @@ class Critic(nn.Module):
   """Residual, without norms; as many levels as reach 4 x 4, the widest width repeated.
 
   Half of a verdict is that of the whole, from the last level; the other half is that of the cells
-  at 1/4 and 1/8 in which something could be changed, whose receptive fields are patches of about
-  20 and 50 pixels (PatchGAN, Isola et al. 2017, arXiv 1611.07004): texture is judged where it is,
-  by many verdicts a photo.
+  at 1/2, 1/4 and 1/8 in which something could be changed, whose receptive fields are patches of
+  about 10, 20 and 50 pixels (PatchGAN, Isola et al. 2017, arXiv 1611.07004): texture is judged
+  where it is, by many verdicts a photo. The smallest know little but contrast, and say so soon.
+
+  Parameters made for a large picture serve smaller ones too: their coarsest levels then rest, and
+  begin as mere averaging when their time comes.
 
   Attributes:
     stem: channels at 1/2.
     widths: channels at 1/4, 1/8, 1/16; the last one also at each coarser level.
+    remat: see `layers.recomputed`.
   """
 
   stem: int
   widths: tuple[int, ...]
   dtype: jnp.dtype = jnp.float32
+  remat: bool = False
 
   @nn.compact
   def __call__(
@@ -64,10 +69,14 @@ class Critic(nn.Module):
     x = jnp.concatenate([candidate, condition.astype(candidate.dtype)], axis=-1)
     x = space_to_depth(x.astype(self.dtype), 2)
     x = nn.Conv(self.stem, (3, 3), padding=1, dtype=self.dtype, name="stem")(x)
-    levels, parts, i = [], [], 0
+    near = nn.Conv(self.stem, (3, 3), padding=1, dtype=self.dtype, name="near")(_leaky(x))
+    block = recomputed(DownBlock, self.remat)
+    levels, parts, i = [], [_head(_leaky(near), "local_near")], 0
     while min(x.shape[1:3]) >= 2 * FINAL:
-      width = self.widths[min(i, len(self.widths) - 1)]
-      x = DownBlock(width, normalise=False, act=_leaky, dtype=self.dtype, name=f"block_{i}")(x)
+      extra = i >= len(self.widths)  # of a larger picture than the last phase of training had
+      width = self.widths[-1 if extra else i]
+      down = block(width, False, extra, _leaky, self.dtype, name=f"block_{i}")
+      x = down(x)
       levels.append(x)
       if i < LOCAL:
         parts.append(_head(_leaky(x), f"local_{i}"))

@@ -12,6 +12,14 @@ from facefill_jax import images
 GROUP_WIDTH = 16  # channels a normalisation group, at every size
 
 
+def recomputed(module: type[nn.Module], remat: bool) -> type[nn.Module]:
+  """The module; with `remat`, what it computes inside is not kept for the gradient but made again.
+
+  Less memory, more time (Chen et al. 2016, arXiv 1604.06174). Parameters keep their names.
+  """
+  return nn.remat(module) if remat else module
+
+
 def space_to_depth(x: Float[Array, "b h w c"], f: int) -> Float[Array, "b hs ws c2"]:
   """Folds f x f pixels into channels; the sub-pixel index is the slow part of the channel."""
   b, h, w, c = x.shape
@@ -82,11 +90,13 @@ class DownBlock(nn.Module):
   """Residual block that halves the picture: (norm) act conv3x3/2, (norm) act conv3x3, + 1x1 skip.
 
   `normalise` is True in encoders (masked norm) and False in critics, where a norm would tie the
-  gradient penalty of one position to the others.
+  gradient penalty of one position to the others. `idle` blocks, which leave the width as it is,
+  begin as mere averaging: they can be put into a trained network.
   """
 
   features: int
   normalise: bool = True
+  idle: bool = False
   act: Callable = nn.silu
   dtype: jnp.dtype = jnp.float32
 
@@ -101,11 +111,17 @@ class DownBlock(nn.Module):
     y = nn.Conv(self.features, (3, 3), strides=2, padding=1, dtype=self.dtype)(y)
     known = None if known is None else images.area_shrink(known, 2)
     y = self.act(norm(y, known))
-    y = nn.Conv(self.features, (3, 3), padding=1, dtype=self.dtype)(y)
-    skip = nn.Conv(self.features, (1, 1), use_bias=False, dtype=self.dtype)(
+    init = nn.initializers.zeros if self.idle else nn.initializers.lecun_normal()
+    y = nn.Conv(self.features, (3, 3), padding=1, kernel_init=init, dtype=self.dtype)(y)
+    init = _identity if self.idle else nn.initializers.lecun_normal()
+    skip = nn.Conv(self.features, (1, 1), use_bias=False, kernel_init=init, dtype=self.dtype)(
       images.area_shrink(x, 2)
     )
     return skip + y
+
+
+def _identity(key, shape, dtype=jnp.float32):
+  return jnp.eye(shape[-1], dtype=dtype)[None, None]
 
 
 class Upsample(nn.Module):

@@ -7,7 +7,7 @@ from jaxtyping import Array, Float
 from facefill_jax import images
 from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.models.cnn_branch import CnnBranch
-from facefill_jax.models.layers import MaskedGroupNorm, Upsample, depth_to_space, icnr
+from facefill_jax.models.layers import MaskedGroupNorm, Upsample, depth_to_space, icnr, recomputed
 from facefill_jax.models.vit_branch import VitBranch
 from facefill_jax.types import Features, Mask, Photo
 
@@ -23,6 +23,7 @@ class LayoutNet(nn.Module):
     vit_width, vit_layers, vit_heads: the ViT branch.
     fused: channels of F_enc.
     decoder: channels at 1/8, 1/4, 1/2; a depth-to-space head is the fourth block.
+    remat: see `layers.recomputed`.
   """
 
   stem: int
@@ -33,6 +34,7 @@ class LayoutNet(nn.Module):
   fused: int
   decoder: tuple[int, ...]
   dtype: jnp.dtype = jnp.float32
+  remat: bool = False
 
   @nn.compact
   def __call__(
@@ -53,8 +55,11 @@ class LayoutNet(nn.Module):
     """
     images.check_photo_and_mask(photo, mask)
     seen = jnp.concatenate([images.hide(photo, mask), mask.astype(photo.dtype)], axis=-1)
-    scales = CnnBranch(self.stem, self.widths, self.dtype, name="cnn")(seen, mask)
-    vit = VitBranch(self.vit_width, self.vit_layers, self.vit_heads, self.dtype, name="vit")(seen)
+    scales = CnnBranch(self.stem, self.widths, self.dtype, self.remat, name="cnn")(seen, mask)
+    vit = VitBranch(
+      self.vit_width, self.vit_layers, self.vit_heads, self.dtype, self.remat, name="vit"
+    )(seen)
+    norm = recomputed(MaskedGroupNorm, self.remat)
     fused = nn.Conv(self.fused, (1, 1), dtype=self.dtype, name="fuse")(
       jnp.concatenate([scales[-1], vit], axis=-1)
     )
@@ -62,9 +67,9 @@ class LayoutNet(nn.Module):
     for i, (width, skip) in enumerate(zip(self.decoder, scales[-2::-1], strict=True)):
       x = Upsample(width, self.dtype, name=f"up_{i}")(x)
       x = jnp.concatenate([x, skip], axis=-1)
-      x = nn.silu(MaskedGroupNorm(self.dtype, name=f"norm_{i}")(x))
+      x = nn.silu(norm(self.dtype, name=f"norm_{i}")(x))
       x = nn.Conv(width, (3, 3), padding=1, dtype=self.dtype, name=f"conv_{i}")(x)
-    x = nn.silu(MaskedGroupNorm(self.dtype, name="norm_head")(x))
+    x = nn.silu(norm(self.dtype, name="norm_head")(x))
     x = nn.Conv(
       4 * NUM_CLASSES, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head"
     )(x)

@@ -13,7 +13,7 @@ from facefill_jax import images
 from facefill_jax.labels import MIRROR, NUM_CLASSES
 from facefill_jax.models.attention import ContextualAttention
 from facefill_jax.models.cnn_branch import CnnBranch
-from facefill_jax.models.layers import MaskedGroupNorm, Upsample, depth_to_space, icnr
+from facefill_jax.models.layers import MaskedGroupNorm, Upsample, depth_to_space, icnr, recomputed
 from facefill_jax.types import Features, Layout, Mask, Photo
 
 LATENT = 64  # width of z
@@ -119,6 +119,7 @@ class TextureNet(nn.Module):
     style_width: width of a class style.
     attention_values: "unpooled", or for ablation "pooled" or "none" (no attention at all).
     class_style: False, for ablation, gives each class its learned vector whatever the photo.
+    remat: see `layers.recomputed`.
   """
 
   stem: int
@@ -131,6 +132,7 @@ class TextureNet(nn.Module):
   attention_values: str = "unpooled"
   class_style: bool = True
   dtype: jnp.dtype = jnp.float32
+  remat: bool = False
 
   @nn.compact
   def __call__(
@@ -160,21 +162,20 @@ class TextureNet(nn.Module):
     layouts = {s: images.area_shrink(layout, s) for s in (16, 8, 4, 2)}
     smooth = images.membrane(photo, mask)
     seen = jnp.concatenate([smooth, mask.astype(jnp.float32), layout], axis=-1)
-    half, quarter, eighth, x = CnnBranch(self.stem, self.widths, self.dtype, name="encoder")(
-      seen, mask
-    )
+    encoder = CnnBranch(self.stem, self.widths, self.dtype, self.remat, name="encoder")
+    half, quarter, eighth, x = encoder(seen, mask)
     evidence = known[4] if self.class_style else jnp.zeros_like(known[4])
     style = ClassStyle(self.style_width, dtype=self.dtype, name="class_style")(
       quarter, evidence, layouts[4]
     )
 
     def modulated(y, scale, name):
-      return Modulated(self.dtype, name=name)(y, layouts[scale], style, z)
+      return recomputed(Modulated, self.remat)(self.dtype, name=name)(y, layouts[scale], style, z)
 
     def attend(y, source, scale):
       if scale not in self.attention or self.attention_values == "none":
         return y
-      return ContextualAttention(
+      return recomputed(ContextualAttention, self.remat)(
         self.max_keys,
         pool_values=self.attention_values == "pooled",
         dtype=self.dtype,

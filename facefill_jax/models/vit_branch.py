@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from facefill_jax.models.layers import space_to_depth
+from facefill_jax.models.layers import recomputed, space_to_depth
 
 PATCH = 16
 TABLE = 16  # side of the table of positions: 256 px / PATCH
@@ -41,6 +41,7 @@ class VitBranch(nn.Module):
   layers: int
   heads: int
   dtype: jnp.dtype = jnp.float32
+  remat: bool = False  # see `layers.recomputed`
 
   @nn.compact
   def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b hf wf width"]:
@@ -50,6 +51,7 @@ class VitBranch(nn.Module):
     table = self.param("positions", nn.initializers.normal(0.02), (TABLE, TABLE, c))
     positions = jax.image.resize(table, (h, w, c), "bilinear")
     x = (x + positions.astype(self.dtype)).reshape(b, h * w, c)
+    block = recomputed(TransformerBlock, self.remat)
     for i in range(self.layers):
-      x = TransformerBlock(self.heads, self.dtype, name=f"block_{i}")(x)
+      x = block(self.heads, self.dtype, name=f"block_{i}")(x)
     return nn.LayerNorm(dtype=self.dtype, name="norm")(x).reshape(b, h, w, c)

@@ -65,14 +65,16 @@ def test_a_verdict_does_not_depend_on_the_other_photos(verdict):
 
 
 def test_only_cells_that_can_be_changed_have_a_say(verdict):
-  """Half for the whole; a quarter over the cells at 1/4, a quarter over those at 1/8."""
+  """Half for the whole, a sixth over the cells at 1/2, at 1/4 and at 1/8 each."""
   changeable = np.zeros((2, 64, 64, 1), bool)
-  changeable[0, 3:5, 0, 0] = True  # of two cells at 1/4, of one at 1/8
+  changeable[0, 3:5, 0, 0] = True  # of two cells at 1/2, two at 1/4, one at 1/8
   found = verdict(picture(0), picture(1, 21), changeable)
   weights = found.weights[0]
   assert weights[0] == 0.5
-  assert {i: float(w) for i, w in enumerate(weights[1:]) if w} == {0: 0.125, 16: 0.125, 256: 0.25}
-  np.testing.assert_allclose(found.weights[1], [0.5] + [0.0] * 320)  # nothing to change
+  (said,) = np.nonzero(weights[1:])
+  assert said.tolist() == [1 * 32, 2 * 32, 1024, 1024 + 16, 1024 + 256]
+  np.testing.assert_allclose(weights[1:][said], np.array([1, 1, 1, 1, 2]) / 12, rtol=1e-6)
+  np.testing.assert_allclose(found.weights[1], [0.5] + [0.0] * (1024 + 256 + 64))  # none
   np.testing.assert_allclose(found.score(), (found.values * found.weights).sum(-1), rtol=1e-5)
 
 
@@ -81,8 +83,10 @@ def test_a_part_sees_its_surroundings_only(verdict):
   moved = x.copy()
   moved[:, -8:, -8:] += 1.0
   before, after = verdict(x, condition).values, verdict(moved, condition).values
-  near = np.abs(after - before)[:, 1:257].reshape(2, 16, 16)  # at 1/4
-  assert (near[:, -2:, -2:] > 1e-4).all() and (near[:, :10, :10] == 0).all()
+  moved = np.abs(after - before)
+  for first, side, untouched in ((1, 32, 26), (1 + 1024, 16, 10)):  # at 1/2, at 1/4
+    cells = moved[:, first : first + side**2].reshape(2, side, side)
+    assert (cells[:, -2:, -2:] > 1e-4).all() and (cells[:, :untouched, :untouched] == 0).all()
 
 
 def test_bfloat16_scores_are_float32(micro_params):

@@ -1,0 +1,125 @@
+"""What a run is fed: photos and holes by the phases of its plan, and the held-out faces."""
+
+import functools
+import sys
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from facefill_jax import settings
+from facefill_jax.data import masks as mask_lib
+from facefill_jax.data import opening, pipeline
+from facefill_jax.phases import Plan
+
+
+class Feed:
+  """Opens and checks the data of a configuration; later phases' when they come.
+
+  Attributes:
+    sources: (source, weight) of the first phase.
+    labelled: whether a layout network can learn from them.
+  """
+
+  def __init__(self, config: ConfigDict, plan: Plan):
+    """Raises ValueError, one line, if the data cannot be used."""
+    self._config, self._plan = config, plan
+    choice = config.data.to_dict()
+    self.about = choice.pop("about")
+    options = {name: choice.pop(name) for name in ("workers", "flip")}
+    self._stream_options = options | {name: choice[name] for name in ("zoom", "on_bad_record")}
+    self._choice = choice
+    first = plan.phases[0]
+    self.sources, _ = self._open(first.resolution, first.unlabelled_share)
+    self.labelled = opening.has_layouts(choice["kind"], choice["labels"], self.sources[0][0])
+    for phase in plan.phases:
+      self._masks(phase.mask_ratio)
+    self.fixed(first.resolution)
+
+  @functools.cache  # noqa: B019 (a run has one feed)
+  def _open(self, resolution: int, unlabelled_share: float):
+    choice = self._choice | {"unlabelled_share": unlabelled_share}
+    seed = self._config.seed
+    return settings.splat("data", opening.open_data, choice, resolution=resolution, seed=seed)
+
+  def _masks(self, ratio: tuple[float, float]) -> mask_lib.MaskMix:
+    options = self._config.masks.to_dict() | {"ratio": ratio}
+    masks = settings.splat("masks", mask_lib.MaskMix, options)
+    masks.check()
+    return masks
+
+  @functools.cache  # noqa: B019
+  def fixed(self, resolution: int) -> dict[str, np.ndarray]:
+    """The held-out faces and their holes, always the same ones: see `pipeline.fixed_batch`."""
+    c = self._config
+    first = self._plan.phases[0]
+    _, held_out = self._open(resolution, first.unlabelled_share)
+    if c.eval.masks_folder:
+      shown = mask_lib.FolderMasks(c.eval.masks_folder)
+    else:
+      shown = mask_lib.MaskMix({"free_form": 1.0}, ratio=c.eval.ratio)
+    return pipeline.fixed_batch(
+      held_out, shown, resolution=resolution, count=c.eval.count, seed=c.seed,
+      on_bad_record=c.data.on_bad_record,
+    )  # fmt: skip
+
+  def stream(self, step: int) -> "Stream":
+    """Training batches from a step of the run on, through all phases."""
+    return Stream(self, self._plan, step)
+
+  def open_phase(self, number: int, start: int) -> pipeline.Batches:
+    """The batches of one phase from its `start`-th on."""
+    phase = self._plan.phases[number]
+    sources, _ = self._open(phase.resolution, phase.unlabelled_share)
+    return pipeline.batches(
+      sources, self._masks(phase.mask_ratio), resolution=phase.resolution,
+      batch_size=phase.batch_size, seed=self._seed(number), start=start,
+      process_index=jax.process_index(), process_count=jax.process_count(),
+      **self._stream_options,
+    )  # fmt: skip
+
+  def _seed(self, number: int) -> int:
+    """Another one a phase: its first photos are not again those of the first phase."""
+    seed = self._config.seed
+    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0]) if number else seed
+
+
+class Stream:
+  """An endless iterator over a run's batches; close it, or use `with`.
+
+  Attributes:
+    skipped: what became of the present phase's bad records; None if they are errors.
+  """
+
+  def __init__(self, feed: Feed, plan: Plan, step: int):
+    self._feed, self._plan, self._step = feed, plan, step
+    number = plan.number_at(step)
+    self._open(number, step - plan.starts[number])
+
+  def _open(self, number: int, start: int) -> None:
+    self._batches = self._feed.open_phase(number, start)
+    self.skipped = self._batches.skipped
+
+  def __next__(self) -> dict[str, np.ndarray]:
+    number = self._plan.number_at(self._step)
+    if self._step == self._plan.starts[number] and self._step:
+      self.close()
+      self._open(number, 0)
+    self._step += 1
+    return next(self._batches)
+
+  def __iter__(self) -> "Stream":
+    return self
+
+  def close(self) -> None:
+    """Stops the workers, and tells what was skipped. Closing twice is fine."""
+    self._batches.close()
+    if self.skipped is not None and self.skipped.count:
+      print(self.skipped.describe(), file=sys.stderr)
+    self.skipped = None
+
+  def __enter__(self) -> "Stream":
+    return self
+
+  def __exit__(self, *_) -> None:
+    self.close()
