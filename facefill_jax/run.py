@@ -25,8 +25,8 @@ from facefill_jax import (
   weights,
 )
 from facefill_jax.checkpoint import Checkpoints
+from facefill_jax.data import augmentation, opening, pipeline
 from facefill_jax.data import masks as mask_lib
-from facefill_jax.data import opening, pipeline
 from facefill_jax.evaluation import fills, scoring
 from facefill_jax.models import perceptual
 from facefill_jax.stages import LAYOUT, STAGES, TEXTURE
@@ -141,6 +141,9 @@ class Run:
     self.about = choice.pop("about")
     self.stream_options = {name: choice.pop(name) for name in ("workers", "flip")}
     self.stream_options |= {name: choice[name] for name in ("zoom", "on_bad_record")}
+    self.stream_options["augment"] = settings.splat(
+      "data.augment", augmentation.Augment, choice.pop("augment")
+    )
     self.sources, held_out = settings.splat(
       "data", opening.open_data, choice, resolution=c.resolution, seed=c.seed
     )
