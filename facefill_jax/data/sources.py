@@ -13,6 +13,7 @@ import os
 import re
 import threading
 import zipfile
+from functools import partial
 
 import numpy as np
 
@@ -153,7 +154,8 @@ class Folder:
     """
     name = self.ids[index]
     where = f"{self._photos.where(name)} (photo {index})"
-    photo, size = _read(self._photos, name, where, lambda data: read_photo(data, self.min_size))
+    decode = partial(read_photo, min_size=self.min_size)
+    photo, size = read_with(self._photos, name, decode, where)
     item, shape = {"photo": photo, "id": name}, photo.shape[:2]
     for what in self._maps:
       found = self._read_map(what, name, where, size)
@@ -170,7 +172,7 @@ class Folder:
       return None
     map_where = files.where(map_of[name])
     decode = read_labels if what == "labels" else read_grey
-    found = _read(files, map_of[name], map_where, decode)
+    found = read_with(files, map_of[name], decode)
     if what == "labels":
       try:
         found = self._vocabulary.translate(found, map_where)
@@ -258,7 +260,9 @@ def match(photos: Files, labels: Files, what: str = "labels") -> dict[str, str]:
   return found
 
 
-def _read(files: Files, name: str, where: str, decode):
+def read_with(files: Files, name: str, decode, where: str = ""):
+  """decode(content of a file). BadRecordError if it is damaged, ValueError if the disk fails."""
+  where = where or files.where(name)
   try:
     return decode(files.read(name))
   except DAMAGED as error:

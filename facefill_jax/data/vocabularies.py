@@ -54,9 +54,9 @@ TABLES = {
   "ibug_14": (
     "background hat ear_r neck_l neck cloth", *_HELEN[1:], "l_ear r_ear", "l_ear r_ear", "eye_g",
   ),
-  # The six classes of Khan et al., "Multi-class semantic segmentation of faces", ICIP 2015 (FASSEG),
-  # in the order of its abstract, background first: they publish colours, no ids. Brows are not among
-  # them, nor is it said where ears and neck go: all that is left as certain is hair, eyes and nose.
+  # Khan et al., "Multi-class semantic segmentation of faces", ICIP 2015 (FASSEG), in the abstract's
+  # order, background first: they publish colours, no ids. Brows are not among their six classes,
+  # nor is it said where ears and neck go: certain are hair, eyes and nose.
   "fasseg_6": (
     _UNNAMED, "skin l_brow r_brow l_ear r_ear neck eye_g", "hair", "l_eye r_eye", "nose",
     "mouth u_lip l_lip",
