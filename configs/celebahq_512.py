@@ -47,8 +47,12 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.data.held_out = 2_000  # photos kept for evaluation, chosen by a hash of their names ...
   c.data.held_out_path = ""  # ... unless they are a folder of their own
   c.data.held_out_labels = ""
+  c.data.vocabulary = "celebamask_hq"  # of the label PNGs: configs/README.md lists them
+  c.data.confidence = ""  # grey PNGs, how sure the labels are: `facefill data label --confidence`
   c.data.zoom = (0.85, 1.0)  # side of the cut, relative to the short side: ours, mild
   c.data.flip = True
+  # Share of the photos, and strengths 0..1 of data/augmentation.py: off. Many, framed alike.
+  c.data.augment = ConfigDict({"share": 0.0, "affine": 0.0, "colour": 0.0, "blur": 0.0})
   c.data.drawn_faces = 100_000  # for the kind "drawn": how many different ones
   c.data.workers = 8  # processes that decode; 0: two threads
   c.data.on_bad_record = "error"  # or skip: replaced by another and counted, up to .1 %

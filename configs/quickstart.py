@@ -43,8 +43,12 @@ def get_config(variant: str = "") -> ConfigDict:
   c.data.held_out = 50  # photos kept for evaluation, chosen by a hash of their names ...
   c.data.held_out_path = ""  # ... unless they are a folder of their own
   c.data.held_out_labels = ""
+  c.data.vocabulary = "celebamask_hq"  # of the label PNGs: configs/README.md lists them
+  c.data.confidence = ""  # grey PNGs, how sure the labels are: `facefill data label --confidence`
   c.data.zoom = (1.0, 1.0)  # side of the cut, relative to the short side
   c.data.flip = True
+  # Share of the photos, and strengths 0..1 of data/augmentation.py: off. Drawn faces vary enough.
+  c.data.augment = ConfigDict({"share": 0.0, "affine": 0.0, "colour": 0.0, "blur": 0.0})
   c.data.drawn_faces = 2_000  # for the kind "drawn": how many different ones
   c.data.workers = 0  # processes that decode; 0: two threads
   c.data.on_bad_record = "error"  # or skip: replaced by another and counted, up to .1 %

@@ -8,8 +8,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from facefill_jax import settings
+from facefill_jax.data import augmentation, opening, pipeline
 from facefill_jax.data import masks as mask_lib
-from facefill_jax.data import opening, pipeline
 from facefill_jax.phases import Plan
 
 
@@ -28,6 +28,9 @@ class Feed:
     self.about = choice.pop("about")
     options = {name: choice.pop(name) for name in ("workers", "flip")}
     self._stream_options = options | {name: choice[name] for name in ("zoom", "on_bad_record")}
+    self._stream_options["augment"] = settings.splat(
+      "data.augment", augmentation.Augment, choice.pop("augment")
+    )
     self._choice = choice
     first = plan.phases[0]
     self.sources, _ = self._open(first.resolution, first.unlabelled_share)

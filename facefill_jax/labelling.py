@@ -14,8 +14,12 @@ from PIL import Image
 
 from facefill_jax import images, stages, steps, weights
 from facefill_jax.data.bad_records import BadRecordError
+from facefill_jax.data.decoding import read_grey, read_labels
+from facefill_jax.data.sources import Files, match, read_with
+from facefill_jax.data.vocabularies import OURS, Vocabulary
 from facefill_jax.frame import Frame
 from facefill_jax.labels import CLASSES, NUM_CLASSES, VOID
+from facefill_jax.metrics.agreement import Agreement
 
 CSV = "confidence.csv"
 FACE = tuple(CLASSES.index(name) for name in (
@@ -210,3 +214,40 @@ def label_source(
       for name, labelled in zip(names, labeller(photos), strict=True):
         outputs.write(name, labelled)
     yield len(rows)
+
+
+def compare(
+  labels: str, truth: str, *, confidence: str = "", vocabulary: str = OURS
+) -> tuple[Agreement, int]:
+  """How well the label maps of one place agree with those of another; files go by their names.
+
+  Args:
+    labels, truth: directories or .zips of 8-bit PNGs of class ids; `truth` in `vocabulary`.
+    confidence: of grey PNGs, how sure `labels` are; or "".
+
+  Returns:
+    The counts over all photos that are in each place, and how many these are.
+
+  Raises:
+    ValueError: a file cannot be used, sizes differ, or the places have nothing in common.
+  """
+  true_files, meaning = Files(truth, (".png",), "labels"), Vocabulary(vocabulary)
+  found_files = Files(labels, (".png",), "labels")
+  found_of = match(true_files, found_files)
+  sure_files = Files(confidence, (".png",), "confidence") if confidence else None
+  sure_of = match(true_files, sure_files, "confidence") if confidence else {}
+  names = [name for name in found_of if not confidence or name in sure_of]
+  if not names:
+    raise ValueError(f"confidence: {confidence} has none of the photos that have labels")
+  agreement = Agreement()
+  for name in names:
+    true = read_with(true_files, name, read_labels)
+    found = read_with(found_files, found_of[name], read_labels)
+    sure = read_with(sure_files, sure_of[name], read_grey) if confidence else None
+    where = found_files.where(found_of[name])
+    shapes = {x.shape for x in (true, found, sure) if x is not None}
+    if len(shapes) > 1:
+      raise ValueError(f"{where}: not of the size of its truth (and its confidence): {shapes}")
+    true = meaning.translate(true, true_files.where(name))
+    agreement.add(Vocabulary().translate(found, where), true, sure)
+  return agreement, len(names)

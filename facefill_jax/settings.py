@@ -18,7 +18,12 @@ KEYS = {
 }  # fmt: skip
 """Keys of what is not handed to a function whole; see `splat` for the other sections."""
 
-NEEDED = {"data": ("kind", "about", "workers", "flip", "zoom", "on_bad_record")}
+NEEDED = {
+  "data": (
+    "kind", "about", "workers", "flip", "zoom", "on_bad_record", "augment", "vocabulary",
+    "confidence",
+  )
+}  # fmt: skip
 """Keys that are taken out of a section before the rest is handed on."""
 
 COUNTS = (

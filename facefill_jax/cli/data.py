@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from facefill_jax.cli import data_label, data_show
+from facefill_jax.cli import data_agreement, data_label, data_show
 from facefill_jax.cli.failures import InputFailure, input_failures
 
 _DIR = click.Path(path_type=Path)
@@ -117,6 +117,7 @@ def show_splits(options, name, directory, verbose) -> None:
       click.echo(f"  {_parts(each, source, required=name is not None)}")
 
 
+data.add_command(data_agreement.agreement)
 data.add_command(data_label.label)
 data.add_command(data_show.show)
 

@@ -14,6 +14,8 @@ _GAP = 4
 @click.command()
 @click.argument("photos", type=click.Path())
 @click.option("--labels", default="", metavar="LABELS", help="Directory or .zip of their layouts.")
+@click.option("--vocabulary", default="celebamask_hq", show_default=True,
+              help="What their ids mean; see configs/README.md.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
               default="sheet.png", show_default=True, help="The sheet, a PNG.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), default=24, show_default=True,
@@ -24,7 +26,9 @@ _GAP = 4
 @click.option("--overwrite", is_flag=True, help="Replace the sheet if it exists.")
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
 @click.pass_obj
-def show(options, photos, labels, output, count, columns, size, overwrite, verbose) -> None:
+def show(
+  options, photos, labels, vocabulary, output, count, columns, size, overwrite, verbose
+) -> None:
   """Draw PHOTOS (directory or .zip) beside themselves with their layouts in colour over them.
 
   Void, and photos without a layout, stay as they are. Under each pair is the photo's name.
@@ -41,7 +45,7 @@ def show(options, photos, labels, output, count, columns, size, overwrite, verbo
   from facefill_jax.data.opening import open_source
 
   try:
-    source = open_source(photos, labels, min_size=size)
+    source = open_source(photos, labels, min_size=size, vocabulary=vocabulary)
     count = min(count, len(source))
     items = (source[i] for i in spread(len(source), count))
     sheet = contact_sheet(items, count, min(columns, count), size)

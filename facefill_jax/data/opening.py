@@ -8,6 +8,7 @@ from facefill_jax.data.masks import spread
 from facefill_jax.data.prepared import Prepared
 from facefill_jax.data.records import Records
 from facefill_jax.data.sources import Folder, Subset, hold_out
+from facefill_jax.data.vocabularies import OURS, Vocabulary
 
 KINDS = ("drawn", "folder", "records", "tfds")
 _KEPT = 10_000  # so many drawn faces are kept in memory: 164 MB at 64 px
@@ -25,6 +26,8 @@ def open_data(
   held_out: int = 50,
   held_out_path: str = "",
   held_out_labels: str = "",
+  vocabulary: str = OURS,
+  confidence: str = "",
   drawn_faces: int = 100_000,
   zoom: tuple[float, float] = (1.0, 1.0),
   on_bad_record: str = "error",
@@ -40,6 +43,9 @@ def open_data(
     split: for sets, which photos are trained on and which are held out, see `data.splits`; its test
       part is neither. "all" holds out `held_out` of them.
     labels: directory or .zip of label PNGs with the photos' names, or "".
+    vocabulary: what the ids in `labels` and `held_out_labels` mean; see `data.vocabularies`.
+    confidence: directory or .zip of grey PNGs with the names of photos of `path`: how sure their
+      labels are. With it all items have "confidence", 255 (sure) where there is no such file.
     unlabelled: more directories or .zips of photos, without labels.
     unlabelled_share: share of the samples that come from `unlabelled`, evenly from each.
     held_out: how many photos of `path` are never trained on, unless `held_out_path` is given.
@@ -59,6 +65,11 @@ def open_data(
   bad_records.check_choice(on_bad_record)
   if kind not in KINDS:
     raise ValueError(f"data.kind {kind!r} is not one of {', '.join(KINDS)}")
+  Vocabulary(vocabulary)  # names the valid ones
+  if kind != "folder" and (confidence or vocabulary != OURS):
+    raise ValueError(
+      f"data.vocabulary and data.confidence are for the kind 'folder'; {kind!r} has its own labels"
+    )
   if kind == "drawn":
     faces = DrawnFaces(resolution, seed, 0, drawn_faces, keep=drawn_faces <= _KEPT)
     return [(faces, 1.0)], DrawnFaces(resolution, seed, DRAWN_HELD_OUT, max(held_out, 1))
@@ -76,16 +87,21 @@ def open_data(
       "data.labels, data.held_out_path and data.held_out_labels are for the kind 'folder'; "
       f"{kind!r} has its own labels and holds out by data.split"
     )
-  main = Folder(path, labels, min_size=min_size) if kind == "folder" else _open_set(kind, path)
+  maps = {"vocabulary": vocabulary, "confidence": "" if confidence else None}
+  main = (
+    Folder(path, labels, min_size=min_size, **maps | {"confidence": confidence or None})
+    if kind == "folder"
+    else _open_set(kind, path)
+  )
   if kind != "folder" and split != "all":
     main, kept = _divide(main, split)
   elif held_out_path:
-    kept = Folder(held_out_path, held_out_labels, min_size=resolution)
+    kept = Folder(held_out_path, held_out_labels, min_size=resolution, **maps)
   else:
     main, kept = hold_out(main, held_out, seed)
   if not len(kept):
     raise ValueError("data.held_out is 0: evaluation and samples need 1 photo or more")
-  more = [Folder(each, min_size=min_size) for each in unlabelled]
+  more = [Folder(each, min_size=min_size, **maps) for each in unlabelled]
   for source in (main, *more):
     check_items(source, on_bad_record)
   share = unlabelled_share if more else 0.0
@@ -93,13 +109,15 @@ def open_data(
   return list(zip([main, *more], weights, strict=True)), kept
 
 
-def open_source(path: str, labels: str = "", *, min_size: int | None = None) -> Folder | Records:
+def open_source(
+  path: str, labels: str = "", *, min_size: int | None = None, vocabulary: str = OURS
+) -> Folder | Records:
   """The photos of one place, whatever holds them.
 
   Args:
     path: directory or .zip of photos, or the directory of a built set.
     labels: directory or .zip of their label PNGs, or "".
-    min_size: see `Folder`.
+    min_size, vocabulary: see `Folder`.
 
   Raises:
     ValueError: as `Folder` and `Records`; labels given for a built set, which has its own.
@@ -108,7 +126,7 @@ def open_source(path: str, labels: str = "", *, min_size: int | None = None) -> 
     if labels:
       raise ValueError(f"labels: {path} is a built set and has its own")
     return Records(path)
-  return Folder(path, labels, min_size=min_size)
+  return Folder(path, labels, min_size=min_size, vocabulary=vocabulary)
 
 
 def has_layouts(kind: str, labels: str, source) -> bool:

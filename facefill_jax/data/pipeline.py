@@ -17,11 +17,12 @@ import grain
 import numpy as np
 from absl import flags
 
-from facefill_jax.data import bad_records
+from facefill_jax.data import augmentation, bad_records
 from facefill_jax.data.decoding import resize_nearest
 from facefill_jax.data.masks import FolderMasks, MaskMix, spread
-from facefill_jax.data.squares import cut, mirror, random_square
+from facefill_jax.data.squares import cut, cut_map, mirror, random_square
 from facefill_jax.data.workers import start as start_worker
+from facefill_jax.labels import VOID
 
 
 class Batches(collections.abc.Iterator):
@@ -66,21 +67,49 @@ def _close_all(held: list) -> None:
 
 
 class Frame(grain.transforms.RandomMap):
-  """Item of a source -> photo, labels and mask at the training resolution."""
+  """Item of a source -> photo, labels, mask (and confidence) at the training resolution."""
 
-  def __init__(self, mask_mix: MaskMix, resolution: int, zoom: tuple[float, float], flip: bool):
+  def __init__(
+    self,
+    mask_mix: MaskMix,
+    resolution: int,
+    zoom: tuple[float, float],
+    flip: bool,
+    augment: augmentation.Augment,
+  ):
     self.mask_mix, self.resolution, self.zoom, self.flip = mask_mix, resolution, zoom, flip
+    self.augment = augment
 
   def random_map(self, element: dict, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """See `batches`; all randomness comes from `rng`, which grain seeds by position."""
-    photo, labels = element["photo"], element["labels"]
-    square = random_square(photo.shape[:2], self.zoom, rng)
-    photo, labels = cut(photo, labels, square, self.resolution)
+    size = element["photo"].shape[:2]
+    square = random_square(size, self.zoom, rng)
+    view = self.augment.view(square, size, rng)
+    framed = _cut_item(element, square, self.resolution, view)
     if self.flip and rng.random() < 0.5:
-      photo, labels = mirror(photo, labels)
-    mask = self.mask_mix.sample(rng, labels)
-    framed = {"photo": photo, "labels": labels, "mask": mask[..., None]}
+      framed["photo"], framed["labels"] = mirror(framed["photo"], framed["labels"])
+      if "confidence" in framed:
+        framed["confidence"] = np.ascontiguousarray(framed["confidence"][:, ::-1])
+    framed["photo"] = self.augment.recolour(framed["photo"], rng)
+    framed["mask"] = self.mask_mix.sample(rng, framed["labels"])[..., None]
     return framed | ({"skipped": element["skipped"]} if "skipped" in element else {})
+
+
+def _cut_item(item: dict, square, resolution: int, view=None) -> dict[str, np.ndarray]:
+  """Photo, labels and, if it is there, confidence: of a square, or of a view in its place."""
+  if view is None:
+    photo, labels = cut(item["photo"], item["labels"], square, resolution)
+    found = {"photo": photo, "labels": labels}
+    if "confidence" in item:
+      found["confidence"] = cut_map(item["confidence"], square, resolution)
+    return found
+  found = {
+    "photo": augmentation.sample_photo(item["photo"], view, resolution),
+    "labels": augmentation.sample_map(item["labels"], view, resolution, VOID),
+  }
+  if "confidence" in item:  # of what is mirrored in beyond the edges, nothing is sure
+    found["confidence"] = augmentation.sample_map(item["confidence"], view, resolution, 0)
+  return found
 
 
 class _Rows(grain.transforms.DatasetSelectionMap):
@@ -116,6 +145,7 @@ def batches(
   process_count: int = 1,
   zoom: tuple[float, float] = (1.0, 1.0),
   flip: bool = True,
+  augment: augmentation.Augment = augmentation.NONE,
   on_bad_record: str = "error",
 ) -> Batches:
   """An endless stream of training batches.
@@ -134,12 +164,14 @@ def batches(
     zoom: side of the square that is cut out, relative to the short side of the photo, drawn
       evenly from low..high; (1, 1) cuts the centre square, anything else is moved at random.
     flip: whether half of the photos are mirrored.
+    augment: what else is varied, in which share of the photos.
     on_bad_record: "error", or "skip": another record takes the place of a bad one, up to
       3 + 0.1 % of the samples of this process; see `data.bad_records`.
 
   Returns:
     An iterator of dicts: photo uint8 (b, h, w, 3), labels uint8 (b, h, w), mask bool (b, h, w, 1),
-    True = hole, with b = batch_size / process_count. Close it after use.
+    True = hole, with b = batch_size / process_count; if the sources have it, confidence uint8
+    (b, h, w), 255 = sure of the labels. Close it after use.
 
   Raises:
     ValueError: an option is out of range; at `next`, a file cannot be read.
@@ -158,7 +190,7 @@ def batches(
     )
   skip = on_bad_record == "skip"
   dataset = _mix(sources, seed, skip).random_map(
-    Frame(mask_mix, resolution, (low, high), flip), seed=_derive(seed, 0)
+    Frame(mask_mix, resolution, (low, high), flip, augment), seed=_derive(seed, 0)
   )
   if process_count > 1:
     # After the random map, whose draws go by position in the global stream.
@@ -167,7 +199,7 @@ def batches(
   dataset = dataset.batch(batch_size // process_count, drop_remainder=True)[start:]
   iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=2, prefetch_buffer_size=4))
   if workers:
-    _check_shared_memory(workers, batch_size // process_count * resolution**2 * 5)
+    _check_shared_memory(workers, batch_size // process_count * resolution**2 * 6)
     if not flags.FLAGS.is_parsed():
       flags.FLAGS.mark_as_parsed()  # grain's workers read an absl flag, also outside app.run
     options = grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2)
@@ -270,15 +302,14 @@ def fixed_batch(
   if count == 0:
     raise ValueError("a fixed batch needs at least one photo; the source has none")
   picks = spread(len(masks), count) if isinstance(masks, FolderMasks) else None
-  rows = {"photo": [], "labels": [], "mask": []}
+  rows = []
   items = bad_records.good_items(source, range(len(source)), on_bad_record)
   for i, item in enumerate(itertools.islice(items, count)):
     square = random_square(item["photo"].shape[:2], (1.0, 1.0), None)
-    photo, labels = cut(item["photo"], item["labels"], square, resolution)
+    row = _cut_item(item, square, resolution)
     if picks is None:
-      mask = masks.sample(np.random.default_rng((seed, i)), labels)
+      mask = masks.sample(np.random.default_rng((seed, i)), row["labels"])
     else:
       mask = resize_nearest(masks[picks[i]], (resolution, resolution))
-    for name, value in (("photo", photo), ("labels", labels), ("mask", mask[..., None])):
-      rows[name].append(value)
-  return {name: np.stack(values) for name, values in rows.items()}
+    rows.append(row | {"mask": mask[..., None]})
+  return {name: np.stack([row[name] for row in rows]) for name in rows[0]}

@@ -3,6 +3,7 @@
 A source is any picklable object with `len(source)` and `source[i]`, a dict of
   photo   uint8 (h, w, 3), sRGB as stored
   labels  uint8 (h, w), class ids 0..19; 19 (void) everywhere if the photo is unlabelled
+  confidence  uint8 (h, w), of the labels, 255 = sure; only if it was asked for
   id      str, the same for the same photo whatever the order of the others
 Sources with `ids` (a list of all ids) can name their photos without decoding them.
 """
@@ -12,14 +13,17 @@ import os
 import re
 import threading
 import zipfile
+from functools import partial
 
 import numpy as np
 
 from facefill_jax.data.bad_records import BadRecordError
-from facefill_jax.data.decoding import DAMAGED, read_labels, read_photo, resize_nearest
-from facefill_jax.labels import VOID, check_labels
+from facefill_jax.data.decoding import DAMAGED, read_grey, read_labels, read_photo, resize_nearest
+from facefill_jax.data.vocabularies import OURS, Vocabulary
+from facefill_jax.labels import VOID
 
 PHOTO_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+SURE = 255
 
 
 class Files:
@@ -86,7 +90,15 @@ class Files:
 class Folder:
   """Photos in a directory tree or a .zip, with label maps beside them if there are any."""
 
-  def __init__(self, path: str, labels: str = "", *, min_size: int | None = None):
+  def __init__(
+    self,
+    path: str,
+    labels: str = "",
+    *,
+    min_size: int | None = None,
+    vocabulary: str = OURS,
+    confidence: str | None = None,
+  ):
     """Lists the files; opens none of them.
 
     A label map belongs to the photo with the same relative path, endings aside, or else to the
@@ -94,21 +106,34 @@ class Folder:
 
     Args:
       path: directory or .zip with photos; endings as in PHOTO_EXTENSIONS.
-      labels: directory or .zip with 8-bit PNGs of class ids 0..19 of the photos' sizes, or "".
+      labels: directory or .zip with 8-bit PNGs of class ids of the photos' sizes, or "".
       min_size: large JPEGs may be decoded smaller, but with no side below this. The result is
         the block mean, so give the size that the photo will be shrunk to. None: full size.
+      vocabulary: what the class ids mean; see `data.vocabularies`.
+      confidence: directory or .zip with grey PNGs, matched as the labels are: how sure these are.
+        Photos that have none are sure everywhere, as all are with "". None: not asked for.
 
     Raises:
       ValueError: a path does not exist or holds no photos; label maps fit no photo, or one of
         them fits several.
     """
-    if labels and os.path.realpath(path) == os.path.realpath(labels):
-      raise ValueError(f"labels: {labels} is the folder of the photos; keep the two apart")
+    for what, other in (("labels", labels), ("confidence", confidence)):
+      if other and os.path.realpath(path) == os.path.realpath(other):
+        raise ValueError(f"{what}: {other} is the folder of the photos; keep the two apart")
+    self._vocabulary = Vocabulary(vocabulary)
     self._photos = Files(path, PHOTO_EXTENSIONS, "photos", skip=labels)
-    self._labels = Files(labels, (".png",), "labels", skip=path) if labels else None
-    self._label_of = match(self._photos, self._labels) if labels else {}
+    self._maps = {"labels": self._match("labels", labels)}
+    if confidence is not None:
+      self._maps["confidence"] = self._match("confidence", confidence)
     self.min_size = min_size
     self.ids = self._photos.names
+
+  def _match(self, what: str, path: str) -> tuple[Files | None, dict[str, str]]:
+    """The files of the maps in `path`, and which photo has which of them; nothing for ""."""
+    if not path:
+      return None, {}
+    files = Files(path, (".png",), what, skip=self._photos.path)
+    return files, match(self._photos, files, what)
 
   def __len__(self) -> int:
     return len(self.ids)
@@ -116,8 +141,8 @@ class Folder:
   def read(self, index: int) -> tuple[bytes, bytes | None]:
     """The contents of a photo's file and of its label map's, if it has one; not decoded."""
     name = self.ids[index]
-    label_name = self._label_of.get(name)
-    labels = None if label_name is None else self._labels.read(label_name)
+    files, label_of = self._maps["labels"]
+    labels = files.read(label_of[name]) if name in label_of else None
     return self._photos.read(name), labels
 
   def __getitem__(self, index: int) -> dict:
@@ -129,22 +154,37 @@ class Folder:
     """
     name = self.ids[index]
     where = f"{self._photos.where(name)} (photo {index})"
-    photo, size = _read(self._photos, name, where, lambda data: read_photo(data, self.min_size))
-    label_name = self._label_of.get(name)
-    if label_name is None:
-      return {"photo": photo, "labels": np.full(photo.shape[:2], VOID, np.uint8), "id": name}
-    label_where = self._labels.where(label_name)
-    labels = _read(self._labels, label_name, label_where, read_labels)
-    try:
-      check_labels(labels, label_where)
-    except ValueError as error:
-      raise BadRecordError(str(error)) from error
-    if labels.shape != size:
-      raise BadRecordError(
-        f"{where} is {size[1]} x {size[0]} and its labels {label_where} are "
-        f"{labels.shape[1]} x {labels.shape[0]}; the two sizes must be equal"
+    decode = partial(read_photo, min_size=self.min_size)
+    photo, size = read_with(self._photos, name, decode, where)
+    item, shape = {"photo": photo, "id": name}, photo.shape[:2]
+    for what in self._maps:
+      found = self._read_map(what, name, where, size)
+      nothing = VOID if what == "labels" else SURE
+      item[what] = (
+        np.full(shape, nothing, np.uint8) if found is None else resize_nearest(found, shape)
       )
-    return {"photo": photo, "labels": resize_nearest(labels, photo.shape[:2]), "id": name}
+    return item
+
+  def _read_map(self, what: str, name: str, where: str, size) -> np.ndarray | None:
+    """The labels or the confidence of a photo of that `size`, uint8 (h, w); None if it has none."""
+    files, map_of = self._maps[what]
+    if name not in map_of:
+      return None
+    map_where = files.where(map_of[name])
+    decode = read_labels if what == "labels" else read_grey
+    found = read_with(files, map_of[name], decode)
+    if what == "labels":
+      try:
+        found = self._vocabulary.translate(found, map_where)
+      except ValueError as error:
+        raise BadRecordError(str(error)) from error
+    if found.shape != size:
+      raise BadRecordError(
+        f"{where} is {size[1]} x {size[0]} and its {what} {map_where} "
+        f"{'are' if what == 'labels' else 'is'} {found.shape[1]} x {found.shape[0]}; "
+        "the two sizes must be equal"
+      )
+    return found
 
 
 class Subset:
@@ -194,7 +234,7 @@ def natural(name: str) -> tuple:
   return [int(p) if i % 2 else p for i, p in enumerate(parts)], name
 
 
-def match(photos: Files, labels: Files) -> dict[str, str]:
+def match(photos: Files, labels: Files, what: str = "labels") -> dict[str, str]:
   """Photo name -> label name; see Folder. ValueError if nothing fits or something fits twice."""
   by_path = {os.path.splitext(name)[0]: name for name in labels.names}
   labels_by_stem, photos_by_stem = _by_stem(labels.names), _by_stem(photos.names)
@@ -205,21 +245,24 @@ def match(photos: Files, labels: Files) -> dict[str, str]:
       candidates = labels_by_stem.get(_stem(name), [])
       if candidates and (len(candidates) > 1 or len(photos_by_stem[_stem(name)]) > 1):
         raise ValueError(
-          f"labels: {photos.where(name)} shares its stem with other photos or label maps, for "
+          f"{what}: {photos.where(name)} shares its stem with other photos or label maps, for "
           f"example {labels.where(candidates[-1])}; give both the same relative path"
         )
       label = candidates[0] if candidates else None
     if label is not None:
       found[name] = label
   if not found:
+    kind = "label map" if what == "labels" else "map"
     raise ValueError(
-      f"labels: no photo in {photos.path} has a label map in {labels.path}; {photos.names[0]} "
+      f"{what}: no photo in {photos.path} has a {kind} in {labels.path}; {photos.names[0]} "
       f"needs {os.path.splitext(photos.names[0])[0]}.png, found {labels.names[0]} and the like"
     )
   return found
 
 
-def _read(files: Files, name: str, where: str, decode):
+def read_with(files: Files, name: str, decode, where: str = ""):
+  """decode(content of a file). BadRecordError if it is damaged, ValueError if the disk fails."""
+  where = where or files.where(name)
   try:
     return decode(files.read(name))
   except DAMAGED as error:

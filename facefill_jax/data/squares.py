@@ -33,14 +33,19 @@ def cut(photo: np.ndarray, labels: np.ndarray, square, resolution: int):
     uint8 (resolution, resolution, 3) and uint8 (resolution, resolution).
   """
   top, left, side = square
-  window = np.s_[top : top + side, left : left + side]
-  photo, labels = photo[window], labels[window]
+  photo = photo[top : top + side, left : left + side]
   if side < resolution:
     photo = cv2.resize(photo, (resolution, resolution), interpolation=cv2.INTER_CUBIC)
   elif side > resolution:
     photo = _shrink(photo, resolution)
-  labels = resize_nearest(labels, (resolution, resolution))
-  return np.ascontiguousarray(photo), np.ascontiguousarray(labels)
+  return np.ascontiguousarray(photo), cut_map(labels, square, resolution)
+
+
+def cut_map(values: np.ndarray, square, resolution: int) -> np.ndarray:
+  """The same square of a map (h, w), by nearest; see `cut`."""
+  top, left, side = square
+  window = values[top : top + side, left : left + side]
+  return np.ascontiguousarray(resize_nearest(window, (resolution, resolution)))
 
 
 def _shrink(photo: np.ndarray, resolution: int) -> np.ndarray:
