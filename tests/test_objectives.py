@@ -101,25 +101,42 @@ def test_layout_terms():
   batch = make_batch()
   logits = 3 * RNG.standard_normal((3, 8, 8, NUM_CLASSES)).astype(np.float32)
   objective = LayoutObjective(Parser(), frozenset(LayoutObjective.TERMS))
-  terms = objective.terms(logits, batch, stages.Judges(), critic, None)
+  inputs = objective.inputs(batch, None)
+  terms = objective.terms(logits, inputs, stages.Judges(), critic, None)
   assert set(terms) == set(LayoutObjective.TERMS)
   weights, hole = losses.class_weights(batch.labels), batch.mask[..., 0]
   for name, where in (("cross_entropy_hole", hole), ("cross_entropy_known", ~hole)):
     want = losses.cross_entropy(logits, batch.labels, where, weights)
     np.testing.assert_allclose(terms[name], want, rtol=1e-5)
-  pair = objective.comparison(logits, batch)
+  pair = objective.comparison(logits, inputs)
   scores = score(pair.fake, pair.condition, pair.changeable)
   np.testing.assert_allclose(terms["adversarial"], -(scores[0] + scores[2]) / 2, rtol=1e-5)
   sure = 100 * jax.nn.one_hot(batch.labels, NUM_CLASSES)
-  perfect = objective.terms(sure, batch, stages.Judges(), critic, None)
+  perfect = objective.terms(sure, inputs, stages.Judges(), critic, None)
   assert perfect["cross_entropy_hole"] == perfect["cross_entropy_known"] == 0
   np.testing.assert_allclose(perfect["dice"], 0, atol=1e-6)
+
+
+def test_what_layout_means_are_over():
+  """Counted by hand, on labels of which some are void and masks of which one is empty."""
+  batch = make_batch()
+  objective = LayoutObjective(Parser(), frozenset(LayoutObjective.TERMS))
+  counts = objective.counts(objective.inputs(batch, None), None)
+  weights, hole = np.asarray(losses.class_weights(batch.labels)), batch.mask[..., 0]
+  labelled = batch.labels != VOID
+  for name, where in (("cross_entropy_hole", hole), ("cross_entropy_known", ~hole)):
+    np.testing.assert_allclose(counts[name], weights[batch.labels[where & labelled]].sum(), 1e-5)
+  classes = sum(len(set(one[one != VOID].tolist())) for one in batch.labels)
+  assert counts["dice"] == classes
+  photos = labelled.any((1, 2)).sum()
+  assert 0 < photos == counts["adversarial"] == counts["critic"] == counts["penalty"] < 3
 
 
 def test_terms_of_no_weight_are_not_computed():
   batch, logits = make_batch(), np.zeros((3, 8, 8, NUM_CLASSES), np.float32)
   objective = LayoutObjective(Parser(), frozenset({"dice"}))
-  assert set(objective.terms(logits, batch, stages.Judges(), None, None)) == {"dice"}
+  terms = objective.terms(logits, objective.inputs(batch, None), stages.Judges(), None, None)
+  assert set(terms) == {"dice"}
   inputs = make_inputs()
   outputs = {"filled": fake_for(inputs)}
   terms = texture({"hole_l1"}).terms(outputs, inputs, stages.Judges(), critic, None)

@@ -35,7 +35,7 @@ def test_as_many_levels_as_reach_the_final_grid(size, levels):
   (verdict, features), variables = jax.eval_shape(
     critic.init_with_output, jax.random.key(0), x, condition, changeable
   )
-  parts = levels[0] ** 2 + levels[1] ** 2  # and the whole
+  parts = 5 * levels[0] ** 2 + levels[1] ** 2  # at 1/2, 1/4 and 1/8; and the whole
   assert verdict.values.shape == verdict.weights.shape == (1, 1 + parts)
   assert verdict.values.dtype == jnp.float32
   widths = [16, 24, 32, 32, 32][: len(levels)]
