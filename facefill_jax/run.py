@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from facefill_jax import (
   __version__,
   images,
+  judges,
   objectives,
   settings,
   sharding,
@@ -24,6 +25,7 @@ from facefill_jax import (
   steps,
   weights,
 )
+from facefill_jax.augmentation import Augmentation
 from facefill_jax.checkpoint import Checkpoints
 from facefill_jax.data import masks as mask_lib
 from facefill_jax.data import opening, pipeline
@@ -59,6 +61,7 @@ def make_stage(name: str, config: ConfigDict, networks: stages.Networks) -> stag
       f"{name}.{key}", optimiser, section.get(key, {}), NUMBERS,
       per_step=config.batch_size * every, total=total,
     )  # fmt: skip
+  section["augment"] = settings.splat(f"{name}.augment", Augmentation, section.get("augment", {}))
   fields = dataclasses.fields(OBJECTIVES[name])
   options = [f.name for f in fields if f.default is not dataclasses.MISSING]
   return settings.splat(
@@ -74,6 +77,7 @@ class Run:
     scorer: what held-out faces are scored by.
     compiles_at: steps at which a new program is compiled.
     trained: names of the stages that advance.
+    perceptual: weights of the network of the texture stage's perceptual term, or None.
     shapes: of all states, without allocation.
     stages: name -> Stage, without judges, which come with the states.
   """
@@ -95,11 +99,7 @@ class Run:
     self.networks = settings.splat(
       "model", stages.build_networks, config.model, size=config.size, dtype=config.dtype
     )
-    self.squeezenet = (
-      perceptual.load_squeezenet(config.squeezenet_file) if config.squeezenet_file else None
-    )
-    if config.texture.perceptual == "squeezenet" and self.squeezenet is None:
-      raise ValueError("texture.perceptual is 'squeezenet': give its weights as squeezenet_file")
+    self._load_perceptual()
     self.stages = {name: make_stage(name, config, self.networks) for name in self.trained}
     begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
     self._begins = begins
@@ -134,6 +134,15 @@ class Run:
         "stages is 'texture', which needs a trained layout network: give --config.init_from="
         "WORKDIR of a run that trained one, or train --config.stages=both on photos with labels"
       )
+
+  def _load_perceptual(self) -> None:
+    c = self.config
+    kind, files = c.texture.perceptual, {"squeezenet": c.squeezenet_file, "vgg16": c.vgg16_file}
+    if kind in files and not files[kind]:
+      raise ValueError(f"texture.perceptual is {kind!r}: give its weights as {kind}_file")
+    squeezenet = perceptual.load_squeezenet(c.squeezenet_file) if c.squeezenet_file else None
+    self.squeezenet = squeezenet
+    self.perceptual = judges.read("vgg16", c.vgg16_file) if kind == "vgg16" else squeezenet
 
   def _open_data(self) -> None:
     c = self.config
@@ -265,8 +274,8 @@ class Run:
     self.make_batch = jax.jit(steps.make_batch, out_shardings=sharding.batch_sharding(self.mesh))
     self.attach = jax.jit(partial(steps.attach_layout, self.networks.layout))
     self._predict = jax.jit(partial(steps.predict_layout, self.networks.layout))
-    judges = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
-    self.scorer = scoring.Scorer(judges, self.config.resolution, layouts=True, labels=True)
+    measures = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
+    self.scorer = scoring.Scorer(measures, self.config.resolution, layouts=True, labels=True)
     self._fill = fills.make_filler(self.networks)
 
   def filler(self, states):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from facefill_jax import images, losses
+from facefill_jax import augmentation, images, losses
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import TextureNet
 from facefill_jax.objectives import ADVERSARIAL
@@ -30,12 +30,15 @@ def init_state(stage: Stage, networks: Networks, rng: jax.Array, resolution: int
     opt_state=stage.optimiser.init(params),
     critic_params=critic_params,
     critic_opt_state=stage.critic_optimiser.init(critic_params),
+    augment=jnp.full((), stage.augment.strength, jnp.float32),
   )
 
 
-def make_batch(photo, labels, mask) -> Batch:
-  """What the host sent -> a Batch: uint8 photo and labels, bool mask."""
-  return Batch(photo=images.to_float(photo), mask=mask, labels=labels.astype(jnp.int32))
+def make_batch(photo, labels, mask, confidence=None) -> Batch:
+  """What the host sent -> a Batch: uint8 photo and labels, bool mask, uint8 confidence or none."""
+  sure = None if confidence is None else confidence.astype(jnp.float32) / 255.0
+  labels = labels.astype(jnp.int32)
+  return Batch(photo=images.to_float(photo), mask=mask, labels=labels, confidence=sure)
 
 
 def train_step(
@@ -55,17 +58,25 @@ def train_step(
   Returns:
     The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, gradient norms.
   """
-  inputs_rng, critic_rng, terms_rng = jax.random.split(jax.random.fold_in(rng, state.step), 3)
+  keys = jax.random.split(jax.random.fold_in(rng, state.step), 5 if stage.augment.active else 3)
+  inputs_rng, critic_rng, terms_rng, *augment_rngs = keys
   objective = stage.objective
   inputs = objective.inputs(batch, inputs_rng)
   outputs, pullback = jax.vjp(lambda p: objective.generate(stage.net, p, inputs), state.params)
 
-  metrics = {}
+  metrics, draws = {}, (None, None)  # for the critic's step and for the generator's
   if objective.active & ADVERSARIAL:  # else nobody asks the critic
-    state, metrics = _update_critic(stage, state, outputs, inputs, critic_rng)
+    number, kinds = batch.photo.shape[0], stage.augment.kinds
+    if stage.augment.active:
+      draws = [augmentation.draw(key, number, state.augment, kinds) for key in augment_rngs]
+    state, metrics = _update_critic(stage, state, outputs, inputs, draws[0], critic_rng)
+    if stage.augment.active:
+      metrics["critic/augment"] = state.augment
+      adapted = stage.augment.adapted(state.augment, metrics.get("critic/sign", 0.0), number)
+      state = state.replace(augment=adapted)
 
   def update(state):
-    return _update_generator(stage, state, outputs, pullback, inputs, terms_rng)
+    return _update_generator(stage, state, outputs, pullback, inputs, draws[1], terms_rng)
 
   def keep(state):
     shapes = jax.eval_shape(update, state)[1]
@@ -81,8 +92,9 @@ def train_step(
   return state, metrics | generator_metrics
 
 
-def _update_critic(stage, state, outputs, inputs, rng):
+def _update_critic(stage, state, outputs, inputs, draws, rng):
   pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, inputs))
+  pair = augmentation.apply(draws, pair) if draws else pair
   changeable = jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
 
   def loss_fn(params):
@@ -111,6 +123,9 @@ def _update_critic(stage, state, outputs, inputs, rng):
       "critic/fake": losses.masked_mean(fake.score(), pair.valid),
       "critic/penalty": penalty,
     }
+    if stage.adversary == HINGE_R1:  # of a Wasserstein score the sign means nothing
+      sign = (real.weights * jnp.sign(real.values)).sum(-1)  # r_t of ADA, over all verdicts
+      metrics["critic/sign"] = losses.masked_mean(sign, changeable.any((1, 2, 3)))
     return loss + stage.penalty * penalty, metrics
 
   (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic_params)
@@ -132,9 +147,12 @@ def _now_and_then(step, every, value):
   return jax.lax.cond(step % every == 0, lambda: every * value(), lambda: jnp.zeros(()))
 
 
-def _update_generator(stage, state, outputs, pullback, inputs, rng):
+def _update_generator(stage, state, outputs, pullback, inputs, draws, rng):
   weights = dict(stage.weights)
-  critic = lambda *seen: stage.critic.apply({"params": state.critic_params}, *seen)  # noqa: E731
+
+  def critic(*seen):
+    seen = augmentation.seen(draws, *seen) if draws else seen
+    return stage.critic.apply({"params": state.critic_params}, *seen)
 
   def loss_fn(outputs):
     terms = stage.objective.terms(outputs, inputs, stage.judges, critic, rng)

@@ -92,7 +92,7 @@ def advance(run: Run, states, batch, step: int):
     )
   if TEXTURE in run.trained and since >= 0:
     batch = run.attach(run.layout_params(states), batch)
-    judges = stages.Judges(layout=states[JUDGE], perceptual=run.squeezenet)
+    judges = stages.Judges(layout=states[JUDGE], perceptual=run.perceptual)
     stage = run.stage_at(TEXTURE, step).replace(judges=judges)
     states[TEXTURE], metrics[TEXTURE] = run.step_fns[TEXTURE](
       stage, states[TEXTURE], batch, jax.random.fold_in(run.rng, 11)
