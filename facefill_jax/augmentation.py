@@ -27,7 +27,8 @@ GEOMETRIC = ("translation", "zoom")
 KINDS = (*GEOMETRIC, "colour", "cutout")
 CAP = 0.8
 """Up to here the generator does not learn to draw the changes: enough photos stay as they are for
-only the true distribution to explain what is seen. ADA, section 2.2: below .8 leaks are unlikely."""
+only the true distribution to explain what is seen (ADA, section 2.2: below .8, leaks are unlikely).
+"""
 
 SHIFT = 0.125  # of the side: both papers
 ZOOM = 0.2  # standard deviation of the factor's log2: ADA
@@ -150,8 +151,7 @@ def _coloured(draws, x):
   if draws.brightness is None:
     return x
   scale = lambda value: value[:, None, None, None]  # noqa: E731
-  grey = x.mean(-1, keepdims=True)
-  x = grey + scale(draws.saturation) * (x - grey)
+  x = x + scale(draws.saturation - 1.0) * (x - x.mean(-1, keepdims=True))
   return scale(draws.contrast) * x + scale(draws.brightness)
 
 

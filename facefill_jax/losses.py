@@ -12,8 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 from facefill_jax.labels import NUM_CLASSES, VOID
 
 LARGE_HOLE = 0.25
-"""Share of the photo from which on a hole has more than one answer: that of the centred square, half
-as wide as the photo, on which pluralistic completion is shown (Zheng et al. 2019, arXiv 1903.04227)."""
+"""Share of the photo from which on a hole has more than one answer: that of the centred square, of
+half the side, on which pluralistic completion is shown (Zheng et al. 2019, arXiv 1903.04227)."""
 
 
 def check_same_shape(**arrays) -> None:
