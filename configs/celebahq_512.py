@@ -28,6 +28,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.judge_every_steps = 200  # how often the layout network that judges is refreshed
   c.init_from = ""  # workdir of a finished run whose weights to start from
   c.squeezenet_file = ""  # weights for the SqueezeNet distance in evaluation (and as a loss)
+  c.vgg16_file = ""  # for texture.perceptual vgg16: what `facefill weights convert vgg16` wrote
   c.log_every_steps = 100
   c.micro_batches = 1  # parts of a batch whose gradients are summed: less memory, the same step
   c.remat = False  # make activations again for the gradient, not keep them: less memory, more time
@@ -89,6 +90,11 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.layout.generator_every = 1  # critic steps per generator step
   c.layout.adversary_starts_at_images = 0  # 0: at once
   c.layout.ema_half_life_images = 10_000.0  # Karras et al. 2021 (StyleGAN3) use 10k
+  # For few faces, of which the critic tires: strength, 0..0.8, is the probability of each kind of
+  # random change of what it sees; 0: none. Zhao et al. 2020 (DiffAugment).
+  c.layout.augment = ConfigDict(
+    {"strength": 0.0, "target": 0.0, "adapt_images": 500_000, "kinds": ("translation", "zoom")}
+  )
 
   c.texture = ConfigDict()
   c.texture.losses = ConfigDict(
@@ -99,7 +105,7 @@ def get_config(variant: str = "base") -> ConfigDict:
       "adversarial": 2.0, "layout_consistency": 8.0, "feature_matching": 1.0, "diversity": 0.0,
     }
   )  # fmt: skip
-  c.texture.perceptual = "layout"  # or squeezenet
+  c.texture.perceptual = "layout"  # or squeezenet or vgg16, with their files
   c.texture.true_layout_share = 0.5
   c.texture.swapped_layout_share = 0.3
   c.texture.drop_features_share = 0.3
@@ -125,6 +131,15 @@ def get_config(variant: str = "base") -> ConfigDict:
   # Ours: colours first; a critic of mere smears teaches little, at twice the cost of a step.
   c.texture.adversary_starts_at_images = 400_000
   c.texture.ema_half_life_images = 10_000.0
+  # The same; with hinge_r1 a target, 0.6 in Karras et al. 2020 (ADA), moves the probability, by up
+  # to 1 in adapt_images (theirs), until that is the mean sign of the critic on real photos. There
+  # is "cutout", too, of little use to them.
+  c.texture.augment = ConfigDict(
+    {
+      "strength": 0.0, "target": 0.0, "adapt_images": 500_000,
+      "kinds": ("translation", "zoom", "colour"),
+    }
+  )  # fmt: skip
 
   c.eval = ConfigDict()
   c.eval.every_steps = 2_000

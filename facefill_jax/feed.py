@@ -19,6 +19,7 @@ class Feed:
   Attributes:
     sources: (source, weight) of the first phase.
     labelled: whether a layout network can learn from them.
+    confidence: whether batches tell how sure labels are.
   """
 
   def __init__(self, config: ConfigDict, plan: Plan):
@@ -34,6 +35,7 @@ class Feed:
     self._choice = choice
     first = plan.phases[0]
     self.sources, _ = self._open(first.resolution, first.unlabelled_share)
+    self.confidence = bool(choice["confidence"])
     self.labelled = opening.has_layouts(choice["kind"], choice["labels"], self.sources[0][0])
     for phase in plan.phases:
       self._masks(phase.mask_ratio)

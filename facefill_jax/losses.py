@@ -11,6 +11,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from facefill_jax.labels import NUM_CLASSES, VOID
 
+LARGE_HOLE = 0.25
+"""Share of the photo from which on a hole has more than one answer: that of the centred square, of
+half the side, on which pluralistic completion is shown (Zheng et al. 2019, arXiv 1903.04227)."""
+
 
 def check_same_shape(**arrays) -> None:
   """Raises ValueError, naming each array and its shape, unless all shapes are equal."""
@@ -56,10 +60,12 @@ def cross_entropy(
   labels: Int[Array, "b h w"],
   where: Bool[Array, "b h w"],
   weights: Float[Array, "k"] | None = None,
+  confidence: Float[Array, "b h w"] | None = None,
 ) -> Float[Array, ""]:
   """Weighted mean, over labelled pixels in `where`, of -log p(label); 0 if there are none.
 
-  With weights the mean is sum(w * ce) / sum(w), so that its scale is that of a plain mean.
+  With weights (of classes) or confidence (0..1, of each label) the mean is sum(w * ce) / sum(w), so
+  that its scale is that of a plain mean.
 
   Raises:
     ValueError: shapes differ.
@@ -71,22 +77,34 @@ def cross_entropy(
   weight = where.astype(jnp.float32)
   if weights is not None:
     weight = weight * weights[labels]
+  if confidence is not None:
+    check_same_shape(labels=labels, confidence=confidence)
+    weight = weight * confidence
   return (weight * ce).sum() / jnp.maximum(weight.sum(), 1e-6)
 
 
 def soft_cross_entropy(
-  logits: Float[Array, "b h w k"], target: Float[Array, "b h w k"], where: Bool[Array, "b h w"]
+  logits: Float[Array, "b h w k"],
+  target: Float[Array, "b h w k"],
+  where: Bool[Array, "b h w"],
+  confidence: Float[Array, "b h w"] | None = None,
 ) -> Float[Array, ""]:
   """Mean over the pixels in `where` of -sum p log q, void left out; 0 if there are none.
 
-  `cross_entropy` for a target that may be unsure: a probability of .6 is asked for as .6.
+  `cross_entropy` for a target that may be unsure: a probability of .6 is asked for as .6. With
+  `confidence` (0..1, of each pixel's target) the mean is weighted by it.
 
   Raises:
     ValueError: shapes differ.
   """
   check_same_shape(logits=logits, target=target)
   logq = jax.nn.log_softmax(logits.astype(jnp.float32), axis=-1)
-  return masked_mean(-(target.at[..., VOID].set(0.0) * logq).sum(-1), where)
+  ce = -(target.at[..., VOID].set(0.0) * logq).sum(-1)
+  if confidence is None:
+    return masked_mean(ce, where)
+  check_same_shape(ce=ce, where=where, confidence=confidence)
+  weight = jnp.where(where, confidence, 0.0)
+  return (weight * ce).sum() / jnp.maximum(weight.sum(), 1e-6)
 
 
 def soft_dice(
@@ -206,10 +224,12 @@ def mode_seeking(
   zb: Float[Array, "b l"],
   mask: Bool[Array, "b h w 1"],
 ) -> Float[Array, ""]:
-  """Mean over photos with a hole of |za - zb| / (|a - b| + eps), means over hole pixels.
+  """Mean over photos with a large hole of |za - zb| / (|a - b| + eps), means over hole pixels.
 
   Mao et al. 2019 (arXiv 1903.05628, eq. 1, as the authors' ratio inverted): two latents should not
-  give one picture. The ratio is bounded by eps = .05, so that it never outweighs plausibility.
+  give one picture. The ratio is bounded by eps = .05, so that it never outweighs plausibility. A
+  hole is large from LARGE_HOLE on: a small one has one answer, which the other terms ask for. 0 if
+  there are none.
   """
   check_same_shape(a=a, b=b)
   check_same_shape(za=za, zb=zb)
@@ -217,4 +237,4 @@ def mode_seeking(
   share = mask.astype(jnp.float32) / jnp.maximum(mask.sum((1, 2, 3), keepdims=True), 1)
   moved = (share * jnp.abs(a - b).mean(-1, keepdims=True)).sum((1, 2, 3))
   ratio = jnp.abs(za - zb).mean(-1) / (moved + 0.05)
-  return masked_mean(ratio, mask.any((1, 2, 3)))
+  return masked_mean(ratio, mask.mean((1, 2, 3), dtype=jnp.float32) >= LARGE_HOLE)

@@ -16,25 +16,16 @@ from jaxtyping import Array
 
 from facefill_jax import images, losses
 from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.metrics import backbones
 from facefill_jax.models import perceptual
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import LATENT
-from facefill_jax.types import Batch
+from facefill_jax.types import Batch, Comparison
 
 ADVERSARIAL = frozenset({"adversarial", "feature_matching"})
 """The terms that ask the critic: without them it is not trained."""
+PERCEPTUAL = ("layout", "squeezenet", "vgg16")
 JITTER = 4  # pixels: all phases of the layout network's strides up to 8
-
-
-@flax.struct.dataclass
-class Comparison:
-  """What a critic compares."""
-
-  fake: Array  # float32 b h w c
-  real: Array  # float32 b h w c
-  condition: Array  # float32 b h w e, the same for both
-  changeable: Array  # bool b h w 1: where the generator decides
-  valid: Array  # bool b: photos for which `real` is a fair answer
 
 
 @flax.struct.dataclass
@@ -45,6 +36,7 @@ class LayoutInputs:
   mask: Array  # bool b h w 1
   labels: Array  # int32 b h w
   class_weights: Array  # float32 b k: those of the whole batch, in each row
+  confidence: Array | None  # float32 b h w in [0, 1]: of each label; None: all are sure
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +56,7 @@ class LayoutObjective:
     """The batch, with the weights that balance its classes: nothing is drawn."""
     weights = losses.class_weights(batch.labels)
     weights = jnp.broadcast_to(weights, (len(batch.labels), *weights.shape))
-    return LayoutInputs(batch.photo, batch.mask, batch.labels, weights)
+    return LayoutInputs(batch.photo, batch.mask, batch.labels, weights, batch.confidence)
 
   def generate(self, net, params, inputs: LayoutInputs) -> Array:
     """Logits of the whole face, float32 (b, h, w, 20)."""
@@ -95,9 +87,12 @@ class LayoutObjective:
     """Each active term, a float32 scalar, not yet weighted."""
     hole, labels = inputs.mask[..., 0], inputs.labels
     weights = inputs.class_weights[0]  # the same for each photo
+    entropy = lambda where: losses.cross_entropy(  # noqa: E731
+      logits, labels, where, weights, inputs.confidence
+    )
     terms = {
-      "cross_entropy_hole": lambda: losses.cross_entropy(logits, labels, hole, weights),
-      "cross_entropy_known": lambda: losses.cross_entropy(logits, labels, ~hole, weights),
+      "cross_entropy_hole": lambda: entropy(hole),
+      "cross_entropy_known": lambda: entropy(~hole),
       "dice": lambda: losses.soft_dice(jax.nn.softmax(logits, -1), labels),
       "adversarial": lambda: self._adversarial(logits, inputs, critic),
     }
@@ -107,6 +102,8 @@ class LayoutObjective:
     """What the mean of each term, of the critic's loss and of its penalty is over, float32."""
     labelled = inputs.labels != VOID
     weights = jnp.where(labelled, inputs.class_weights[0][inputs.labels], 0.0)
+    if inputs.confidence is not None:
+      weights = weights * inputs.confidence
     hole = inputs.mask[..., 0]
     classes = jnp.arange(NUM_CLASSES)[:, None, None]
     present = (inputs.labels[:, None] == classes).any((2, 3)) & (jnp.arange(NUM_CLASSES) != VOID)
@@ -138,6 +135,7 @@ class TextureInputs:
   z: Array  # float32 b l
   other_z: Array  # float32 b l, for the diversity term
   paired: Array  # bool b: the layout belongs to this photo
+  trust: Array | None = None  # float32 b h w in [0, 1]: in the layout asked for; None: 1 everywhere
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +145,7 @@ class TextureObjective:
   Attributes:
     parser: the layout network, with which a result is read.
     active: the terms whose weight is not 0; the others are not computed.
-    perceptual: "layout" (features of the trained layout network) or "squeezenet".
+    perceptual: "layout" (features of the trained layout network), "squeezenet" or "vgg16".
     true_layout_share: of the labelled samples, how many see their true layout; predicted layouts
       alone teach the network to ignore layouts.
     swapped_layout_share: samples that see another face's layout in the hole, as sure of itself as
@@ -176,22 +174,33 @@ class TextureObjective:
   adversary_moves_coarse: float = 1.0
 
   def __post_init__(self):
-    if self.perceptual not in ("layout", "squeezenet"):
-      raise ValueError(f"perceptual: {self.perceptual!r} is not one of layout, squeezenet")
+    if self.perceptual not in PERCEPTUAL:
+      raise ValueError(f"perceptual: {self.perceptual!r} is not one of {', '.join(PERCEPTUAL)}")
 
   def inputs(self, batch: Batch, rng: jax.Array) -> TextureInputs:
-    """Draws, a photo: which layout, whether F_enc is seen, z. The batch has its layout attached."""
+    """Draws, a photo: which layout, whether F_enc is seen, z. The batch has its layout attached.
+
+    Where labels are unsure the true layout is the mean of label and prediction by the confidence,
+    c one_hot + (1 - c) predicted: at no confidence, the predicted layout is as good.
+    """
     b = batch.photo.shape[0]
     true_rng, swap_rng, drop_rng, z_rng, other_rng = jax.random.split(rng, 5)
     labelled = (batch.labels != VOID)[..., None]
     use_true = jax.random.bernoulli(true_rng, self.true_layout_share, (b, 1, 1, 1))
     truth = jax.nn.one_hot(batch.labels, NUM_CLASSES, dtype=jnp.float32)
+    if batch.confidence is not None:
+      sure = batch.confidence[..., None]
+      truth = sure * truth + (1.0 - sure) * batch.layout
     layout = jnp.where(use_true & labelled, truth, batch.layout)
     swap = jax.random.bernoulli(swap_rng, self.swapped_layout_share, (b, 1, 1, 1))
     other = jax.nn.one_hot(jnp.roll(layout, 1, axis=0).argmax(-1), NUM_CLASSES)
     layout = jnp.where(swap & batch.mask, other, layout)
     drop = jax.random.bernoulli(drop_rng, self.drop_features_share, (b,))
     swapped = swap[:, 0, 0, 0]
+    trust = None
+    if batch.confidence is not None:  # a prediction is asked for as it is, and so is an edit
+      by_label = use_true & labelled & ~(swap & batch.mask)
+      trust = jnp.where(by_label[..., 0], batch.confidence, 1.0)
     return TextureInputs(
       photo=batch.photo,
       mask=batch.mask,
@@ -201,6 +210,7 @@ class TextureObjective:
       z=jax.random.normal(z_rng, (b, LATENT)),
       other_z=jax.random.normal(other_rng, (b, LATENT)),
       paired=~swapped,
+      trust=trust,
     )
 
   def generate(self, net, params, inputs: TextureInputs) -> dict[str, Array]:
@@ -255,7 +265,9 @@ class TextureObjective:
     """What the mean of each term, of the critic's loss and of its penalty is over, float32."""
     paired, holes = inputs.paired, inputs.mask.any((1, 2, 3))
     fair = inputs.mask & paired[:, None, None, None]
-    (seen,) = images.jitter(rng, JITTER, inputs.mask)
+    trust = 1.0 if inputs.trust is None else inputs.trust[..., None]
+    (seen,) = images.jitter(rng, JITTER, trust * inputs.mask)
+    large = inputs.mask.mean((1, 2, 3), dtype=jnp.float32) >= losses.LARGE_HOLE
     counted = {
       "known_l1": ~inputs.mask,
       "hole_l1": fair,
@@ -265,7 +277,7 @@ class TextureObjective:
       "adversarial": holes,
       "layout_consistency": seen,
       "feature_matching": paired,
-      "diversity": holes,
+      "diversity": large,
       "critic": paired,
       "penalty": paired & holes,
     }
@@ -283,16 +295,19 @@ class TextureObjective:
       return terms
     fake = real = None
     if "layout_consistency" in self.active or self.perceptual == "layout":
-      seen, truth, asked, hole = images.jitter(
-        rng, JITTER, whole, inputs.photo, inputs.layout, inputs.mask
+      trust = [] if inputs.trust is None else [inputs.trust[..., None]]
+      seen, truth, asked, hole, *trust = images.jitter(
+        rng, JITTER, whole, inputs.photo, inputs.layout, inputs.mask, *trust
       )
       logits, fake = self._read(judges.layout, seen)
-      terms["layout_consistency"] = losses.soft_cross_entropy(logits, asked, hole[..., 0])
+      terms["layout_consistency"] = losses.soft_cross_entropy(
+        logits, asked, hole[..., 0], *(x[..., 0] for x in trust)
+      )
     if compares and self.perceptual == "layout":
       _, real = self._read(judges.layout, truth)
     elif compares:
-      fake = perceptual.squeezenet_features(judges.perceptual, whole)
-      real = perceptual.squeezenet_features(judges.perceptual, inputs.photo)
+      look = {"squeezenet": perceptual.squeezenet_features, "vgg16": backbones.vgg16_features}
+      fake, real = (look[self.perceptual](judges.perceptual, x) for x in (whole, inputs.photo))
     if compares:
       terms["perceptual"] = losses.masked_mean(losses.feature_distance(fake, real), inputs.paired)
     if "style" in self.active:

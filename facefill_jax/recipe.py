@@ -5,6 +5,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from facefill_jax import objectives, settings, stages
+from facefill_jax.augmentation import Augmentation
 from facefill_jax.phases import Phase, Plan
 from facefill_jax.stages import LAYOUT, TEXTURE
 
@@ -66,6 +67,7 @@ def make_stage(
       f"{name}.{key}", optimiser, section.get(key, {}), NUMBERS,
       every=every, legs=plan.legs(begin), total=plan.total_images - plan.images_at(begin),
     )  # fmt: skip
+  section["augment"] = settings.splat(f"{name}.augment", Augmentation, section.get("augment", {}))
   fields = dataclasses.fields(OBJECTIVES[name])
   options = [f.name for f in fields if f.default is not dataclasses.MISSING]
   return settings.splat(

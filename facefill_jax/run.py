@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from facefill_jax import (
   __version__,
   images,
+  judges,
   recipe,
   settings,
   sharding,
@@ -45,6 +46,7 @@ class Run:
     feed: its data.
     compiles_at: steps at which a stage needs another program.
     trained: names of the stages that advance.
+    perceptual: weights of the network of the texture stage's perceptual term, or None.
     shapes: of all states, without allocation.
     stages: name -> Stage, without judges, which come with the states.
   """
@@ -68,11 +70,7 @@ class Run:
       "model", stages.build_networks, config.model, size=config.size, dtype=config.dtype,
       remat=config.remat,
     )  # fmt: skip
-    self.squeezenet = (
-      perceptual.load_squeezenet(config.squeezenet_file) if config.squeezenet_file else None
-    )
-    if config.texture.perceptual == "squeezenet" and self.squeezenet is None:
-      raise ValueError("texture.perceptual is 'squeezenet': give its weights as squeezenet_file")
+    self._load_perceptual()
     self._begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
     self.stages = {
       name: recipe.make_stage(name, config, self.networks, self.plan, begin)
@@ -92,6 +90,15 @@ class Run:
     self.versions["python"] = platform.python_version()
     self.versions["backend"] = jax.default_backend()
     self._compile_later()
+
+  def _load_perceptual(self) -> None:
+    c = self.config
+    kind, files = c.texture.perceptual, {"squeezenet": c.squeezenet_file, "vgg16": c.vgg16_file}
+    if kind in files and not files[kind]:
+      raise ValueError(f"texture.perceptual is {kind!r}: give its weights as {kind}_file")
+    squeezenet = perceptual.load_squeezenet(c.squeezenet_file) if c.squeezenet_file else None
+    self.squeezenet = squeezenet
+    self.perceptual = judges.read("vgg16", c.vgg16_file) if kind == "vgg16" else squeezenet
 
   def _changes(self) -> set[int]:
     """Steps from which on some stage's program is another one."""
@@ -238,25 +245,26 @@ class Run:
     placed, phase, shapes = sharding.placed, self.plan.at(step), self.shapes
     b, s = phase.batch_size, phase.resolution
     shape = jax.ShapeDtypeStruct
+    maps = shape((b, s, s), np.uint8)
     batch = jax.eval_shape(
-      steps.make_batch, shape((b, s, s, 3), np.uint8), shape((b, s, s), np.uint8),
-      shape((b, s, s, 1), bool),
+      steps.make_batch, shape((b, s, s, 3), np.uint8), maps, shape((b, s, s, 1), bool),
+      maps if self.feed.confidence else None,
     )  # fmt: skip
-    judges = stages.Judges()
+    seen_through = stages.Judges()
     if name == TEXTURE:
       batch = jax.eval_shape(
         partial(steps.attach_layout, self.networks.layout), shapes[JUDGE], batch
       )
-      judges = stages.Judges(layout=shapes[JUDGE], perceptual=self.squeezenet)
+      seen_through = stages.Judges(layout=shapes[JUDGE], perceptual=self.perceptual)
     state = placed(shapes[name], sharding.state_shardings(shapes[name], self.mesh))
-    stage = self.stage_at(name, step).replace(judges=placed(judges, whole))
+    stage = self.stage_at(name, step).replace(judges=placed(seen_through, whole))
     return stage, state, placed(batch, split), placed(jax.eval_shape(lambda: self.rng), whole)
 
   @functools.cache  # noqa: B019 (one run, few resolutions)
   def scorer(self, resolution: int) -> scoring.Scorer:
     """What held-out faces of a resolution are scored by."""
-    judges = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
-    return scoring.Scorer(judges, resolution, layouts=True, labels=True)
+    measures = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
+    return scoring.Scorer(measures, resolution, layouts=True, labels=True)
 
   def filler(self, states):
     """A `scoring.FillFn` with the averages; without a texture stage it gives the photo back."""

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 
 from facefill_jax import objectives
+from facefill_jax.augmentation import GEOMETRIC, Augmentation
 from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.models.discriminator import Critic
 from facefill_jax.models.layout_net import LayoutNet
@@ -46,6 +47,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
     "paper": Size(64, (128, 256, 512), (768, 6, 8), (256, 128, 64), 6, (16, 8, 4), 1024, 128),
   }
 )
+UNCHANGED = Augmentation()
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -199,7 +201,7 @@ class Judges:
   """Frozen weights that a stage's losses look through."""
 
   layout: dict | None = None  # EMA of the layout network: reads the layout of a result
-  perceptual: dict | None = None  # SqueezeNet
+  perceptual: dict | None = None  # SqueezeNet or VGG16
 
 
 @flax.struct.dataclass
@@ -216,6 +218,7 @@ class Stage:
     micro_batches: parts of a batch whose gradients are summed; the step is the same, to rounding.
     ema_half_life_images: half-life of the weights' average, ramped up from the start.
     adversary_starts_at_images: photos of this stage before the critic trains and is asked.
+    augment: how what the critic sees is changed at random.
   """
 
   judges: Judges
@@ -234,6 +237,7 @@ class Stage:
   micro_batches: int = flax.struct.field(pytree_node=False)
   ema_half_life_images: float = flax.struct.field(pytree_node=False)
   adversary_starts_at_images: int = flax.struct.field(pytree_node=False)
+  augment: Augmentation = flax.struct.field(pytree_node=False)
 
   def at(self, images: int) -> "Stage":
     """This stage as it trains once it has seen `images` photos: at first without its adversary."""
@@ -262,13 +266,14 @@ def make_stage(
   micro_batches: int = 1,
   ema_half_life_images: float = 10_000.0,
   adversary_starts_at_images: int = 0,
+  augment: Augmentation = UNCHANGED,
   **objective_options,
 ) -> Stage:
   """A stage, "layout" or "texture", checked.
 
   Raises:
     ValueError: an unknown stage or adversary; loss weights whose keys are not exactly the stage's
-      terms.
+      terms; an augmentation that the stage or its adversary cannot have.
   """
   kinds = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
   kind = choose("stage", name, kinds)
@@ -279,6 +284,7 @@ def make_stage(
   for key, value in (counts | {"micro_batches": micro_batches}).items():
     if value < 1:
       raise ValueError(f"{name}.{key} must be 1 or more, got {value}")
+  _check_augment(name, adversary, augment)
   active = frozenset(term for term, weight in losses.items() if weight)
   objective = kind(parser=networks.layout, active=active, **objective_options)
   return Stage(
@@ -298,7 +304,22 @@ def make_stage(
     micro_batches=int(micro_batches),
     ema_half_life_images=float(ema_half_life_images),
     adversary_starts_at_images=int(adversary_starts_at_images),
+    augment=augment,
   )
+
+
+def _check_augment(name: str, adversary: str, augment: Augmentation) -> None:
+  wrong = set(augment.kinds) - set(GEOMETRIC)
+  if name == LAYOUT and augment.active and wrong:
+    raise ValueError(
+      f"layout.augment.kinds: {', '.join(sorted(wrong))} would spoil layouts; valid: "
+      f"{', '.join(GEOMETRIC)}"
+    )
+  if augment.target and adversary != HINGE_R1:
+    raise ValueError(
+      f"{name}.augment.target goes by the sign of the critic's score, which means nothing with "
+      f"{adversary}: give {name}.augment.strength and target 0, or adversary {HINGE_R1}"
+    )
 
 
 def check_terms(name: str, losses: Mapping[str, float], terms: tuple[str, ...]) -> None:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from facefill_jax import images, losses
+from facefill_jax import augmentation, images, losses
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import TextureNet
 from facefill_jax.objectives import ADVERSARIAL
@@ -34,12 +34,15 @@ def init_state(stage: Stage, networks: Networks, rng: jax.Array, resolution: int
     opt_state=stage.optimiser.init(params),
     critic_params=critic_params,
     critic_opt_state=stage.critic_optimiser.init(critic_params),
+    augment=jnp.full((), stage.augment.strength, jnp.float32),
   )
 
 
-def make_batch(photo, labels, mask) -> Batch:
-  """What the host sent -> a Batch: uint8 photo and labels, bool mask."""
-  return Batch(photo=images.to_float(photo), mask=mask, labels=labels.astype(jnp.int32))
+def make_batch(photo, labels, mask, confidence=None) -> Batch:
+  """What the host sent -> a Batch: uint8 photo and labels, bool mask, uint8 confidence or none."""
+  sure = None if confidence is None else confidence.astype(jnp.float32) / 255.0
+  labels = labels.astype(jnp.int32)
+  return Batch(photo=images.to_float(photo), mask=mask, labels=labels, confidence=sure)
 
 
 def train_step(
@@ -61,12 +64,15 @@ def train_step(
   Returns:
     The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, gradient norms.
   """
-  inputs_rng, critic_rng, terms_rng = jax.random.split(jax.random.fold_in(rng, state.step), 3)
+  keys = jax.random.split(jax.random.fold_in(rng, state.step), 5 if stage.augment.active else 3)
+  inputs_rng, critic_rng, terms_rng, *augment_rngs = keys
   objective = stage.objective
   inputs = objective.inputs(batch, inputs_rng)
   number = batch.photo.shape[0]
   mix = jax.random.uniform(critic_rng, (number, 1, 1, 1))
-  parts = _split(stage, inputs, mix, terms_rng)
+  draw = lambda key: augmentation.draw(key, number, state.augment, stage.augment.kinds)  # noqa: E731
+  draws = [draw(key) for key in augment_rngs] or [None, None]
+  parts = _split(stage, inputs, mix, draws, terms_rng)
   generate = partial(_generate, stage, state.params)
   if stage.micro_batches == 1:
     made = generate(_first(parts))  # by critic and generator alike
@@ -75,6 +81,10 @@ def train_step(
   metrics = {}
   if objective.active & ADVERSARIAL:  # else nobody asks the critic
     state, metrics = _update_critic(stage, state, parts, generate)
+    if stage.augment.active:
+      metrics["critic/augment"] = state.augment
+      adapted = stage.augment.adapted(state.augment, metrics.get("critic/sign", 0.0), number)
+      state = state.replace(augment=adapted)
 
   def update(state):
     return _update_generator(stage, state, parts, generate, number, terms_rng)
@@ -98,10 +108,11 @@ class _Part:
 
   inputs: Any
   mix: Array  # float32 b 1 1 1, for the gradient penalty
+  draws: Any  # what the critic sees changed by in its own step, and in the generator's; or None
   shares: dict  # a term -> how much of its mean over the batch lies here; they sum to 1
 
 
-def _split(stage, inputs, mix, rng) -> _Part:
+def _split(stage, inputs, mix, draws, rng) -> _Part:
   """Parts stacked along a new first axis; part k has the photos k, k + n, k + 2n ...
 
   In this order each device keeps its photos.
@@ -111,10 +122,10 @@ def _split(stage, inputs, mix, rng) -> _Part:
   def split(x):
     return jnp.moveaxis(x.reshape(x.shape[0] // n, n, *x.shape[1:]), 1, 0)
 
-  inputs, mix = jax.tree.map(split, (inputs, mix))
+  inputs, mix, draws = jax.tree.map(split, (inputs, mix, tuple(draws)))
   counts = jax.vmap(lambda part: stage.objective.counts(part, rng))(inputs)
   shares = {name: count / jnp.maximum(count.sum(), 1e-6) for name, count in counts.items()}
-  return _Part(inputs, mix, shares)
+  return _Part(inputs, mix, draws, shares)
 
 
 def _first(parts: _Part) -> _Part:
@@ -155,7 +166,12 @@ def _update_critic(stage, state, parts, generate):
 def _critic_loss(stage, step, outputs, part, params):
   """The critic's loss on a part, as much of it as is the batch's; and metrics, likewise."""
   pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, part.inputs))
-  changeable = jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
+  judged = _judged(pair).any((1, 2, 3)).sum()
+  if part.draws[0] is not None:
+    pair = augmentation.apply(part.draws[0], pair)
+  changeable = _judged(pair)
+  # Of the photos whose hole is still to be seen.
+  share_seen = part.shares["penalty"] * changeable.any((1, 2, 3)).sum() / jnp.maximum(judged, 1)
   share = part.shares["critic"]
   mean = lambda values: share * losses.masked_mean(values, pair.valid)  # noqa: E731
   judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
@@ -176,13 +192,21 @@ def _critic_loss(stage, step, outputs, part, params):
     penalise = lambda: losses.gradient_penalty(  # noqa: E731
       score, pair.real, pair.fake, changeable, part.mix
     )
-  penalty = part.shares["penalty"] * _now_and_then(step, stage.penalty_every, penalise)
+  penalty = share_seen * _now_and_then(step, stage.penalty_every, penalise)
   metrics = {
     "critic/real": mean(real.score()),
     "critic/fake": mean(fake.score()),
     "critic/penalty": penalty,
   }
+  if stage.adversary == HINGE_R1:  # of a Wasserstein score the sign means nothing
+    sign = (real.weights * jnp.sign(real.values)).sum(-1)  # r_t of ADA, over all verdicts
+    metrics["critic/sign"] = share_seen * losses.masked_mean(sign, changeable.any((1, 2, 3)))
   return loss + stage.penalty * penalty, metrics
+
+
+def _judged(pair):
+  """bool (b, h, w, 1): where the critic can hold the fake against the real one."""
+  return jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
 
 
 def _now_and_then(step, every, value):
@@ -197,10 +221,13 @@ def _now_and_then(step, every, value):
 
 def _update_generator(stage, state, parts, generate, number, rng):
   weights = dict(stage.weights)
-  critic = lambda *seen: stage.critic.apply({"params": state.critic_params}, *seen)  # noqa: E731
 
   def gradient(part):
     outputs, pullback = generate(part)
+
+    def critic(*seen):
+      seen = seen if part.draws[1] is None else augmentation.seen(part.draws[1], *seen)
+      return stage.critic.apply({"params": state.critic_params}, *seen)
 
     def loss_fn(outputs):
       terms = stage.objective.terms(outputs, part.inputs, stage.judges, critic, rng)

@@ -94,7 +94,7 @@ def advance(run: Run, states, batch, step: int):
     )
   if TEXTURE in run.trained and since >= 0:
     batch = run.attach(run.layout_params(states), batch)
-    judges = stages.Judges(layout=states[JUDGE], perceptual=run.squeezenet)
+    judges = stages.Judges(layout=states[JUDGE], perceptual=run.perceptual)
     states[TEXTURE], metrics[TEXTURE] = run.train_step(
       TEXTURE, step, judges, states[TEXTURE], batch
     )

@@ -26,8 +26,20 @@ class Batch:
   photo: Array  # float32 b h w 3, in [-1, 1]
   mask: Array  # bool b h w 1, True = hole
   labels: Array  # int32 b h w; void where unlabelled
+  confidence: Array | None = None  # float32 b h w in [0, 1]: of each label; None: all are sure
   layout: Array | None = None  # float32 b h w k: the layout network's prediction
   features: Array | None = None  # float32 b h/16 w/16 c: F_enc
+
+
+@flax.struct.dataclass
+class Comparison:
+  """What a critic compares."""
+
+  fake: Array  # float32 b h w c
+  real: Array  # float32 b h w c
+  condition: Array  # float32 b h w e, the same for both
+  changeable: Array  # bool b h w 1: where the generator decides
+  valid: Array  # bool b: photos for which `real` is a fair answer
 
 
 @flax.struct.dataclass
@@ -41,3 +53,4 @@ class TrainState:
   opt_state: tuple
   critic_params: dict
   critic_opt_state: tuple
+  augment: Array  # float32 (): how probable each change of what the critic sees is

@@ -125,6 +125,10 @@ CONFIGS = {
   "bad records": ({"data__on_bad_record": "skp"}, "data.on_bad_record 'skp'", "error, skip"),
   "no path": ({"data__kind": "folder"}, "data.path is empty", "--config.data.path="),
   "perceptual": ({"texture__perceptual": "squeezenet"}, "squeezenet", "squeezenet_file"),
+  "vgg16": ({"texture__perceptual": "vgg16"}, "'vgg16'", "vgg16_file"),
+  "vgg16 file": (
+    {"texture__perceptual": "vgg16", "vgg16_file": "vgg16.pth"}, "facefill weights convert vgg16",
+  ),
   "weights": ({"squeezenet_file": "none.npz"}, "none.npz", "cannot read"),
   "start too late": (
     {"stages": "layout"}, "texture_starts_at_images is 8", "--config.texture_starts_at_images=0",
@@ -157,6 +161,9 @@ def changed(changes):
     (lambda c: c.data.update({"pth": "x"}), ("config.data: unknown key pth", "path")),
     (lambda c: c.layout.update({"pnalty": 1.0}), ("config.layout: unknown key pnalty", "penalty")),
     (lambda c: c.layout.optimiser.update({"lrr": 1.0}), ("config.layout.optimiser", "lrr", "lr,")),
+    (lambda c: c.texture.augment.update({"p": 1.0}), ("config.texture.augment", "p;", "strength")),
+    (lambda c: c.texture.augment.update({"strength": 1.0}), ("strength must be 0 to 0.8",)),
+    (lambda c: c.layout.augment.update({"target": 0.6}), ("layout.augment.target", "wgan_gp")),
     (lambda c: c.mesh.update({"model": 1}), ("config.mesh: unknown key model", "data")),
     (lambda c: c.masks.weights.update({"bx": 1.0}), ("mask kind 'bx'", "free_form, box")),
     (lambda c: c.eval.update({"often": 1}), ("config.eval: unknown key often", "every_steps")),

@@ -1,7 +1,7 @@
 """The house stands: who may import whom, read from the source of every module.
 
     floor 0  vocabulary   types, labels, images (in this order)
-    floor 1  pure maths   models/, losses, metrics/
+    floor 1  pure maths   models/, losses, augmentation, metrics/
     floor 2  two stages   objectives, stages, steps (in this order)
     floor 3  the world    sharding, data/, checkpoint, weights, judges/, hooks, photo, frame,
                           phases, programs
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = "facefill_jax"
 FLOORS = {
   0: ("types", "labels", "images"),
-  1: ("models", "losses", "metrics"),
+  1: ("models", "losses", "augmentation", "metrics"),
   2: ("objectives", "stages", "steps"),
   3: (
     "sharding", "data", "checkpoint", "weights", "judges", "hooks", "photo", "frame", "phases",

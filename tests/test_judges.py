@@ -9,7 +9,7 @@ import pytest
 import safetensors.numpy
 
 from facefill_jax import judges
-from facefill_jax.metrics import identity, inception, lpips
+from facefill_jax.metrics import backbones, identity, inception, lpips
 from facefill_jax.models import perceptual
 
 
@@ -122,7 +122,8 @@ def test_every_kind_says_what_is_missing(tmp_path):
     said = judges.missing(kind)
     assert said.startswith(f"{kind}: ") and "\n" not in said
     assert f"facefill weights convert {kind} " in said and "." in said.partition("by ")[2]
-    assert all(key in said for key in judges.metrics(kind)) and judges.metrics(kind)
+    assert all(key in said for key in judges.metrics(kind))
+    assert said.endswith("for training") is not bool(judges.metrics(kind))
     assert "\n" not in judges.implementation(kind)
 
 
@@ -232,6 +233,34 @@ def test_the_caffe_squeezenet_is_a_judge_too(tmp_path):
   want = perceptual.load_squeezenet(tmp_path / "squeezenet.npz")
   assert found.keys() == want.keys()
   assert all(np.array_equal(found[name], want[name]) for name in want)
+
+
+def test_vgg16_for_training(tmp_path):
+  stored = random_arrays(backbones.expected_shapes(backbones.VGG_TO_4))
+  more = {"classifier.6.bias": np.zeros(1000, np.float32), "features.28.bias": np.zeros(512, "f4")}
+  safetensors.numpy.save_file(stored | more, tmp_path / "in.safetensors")
+  path = judges.convert("vgg16", [tmp_path / "in.safetensors"], tmp_path)
+  found = judges.read("vgg16", path)
+  assert found.keys() == judges.load(tmp_path)["vgg16"].params.keys() == stored.keys()
+  kernel = found["features.21.weight"]
+  assert kernel.shape == (3, 3, 512, 512) and kernel.dtype == np.float32
+  np.testing.assert_array_equal(kernel[0, 1, 2], stored["features.21.weight"][:, 2, 0, 1])
+  unread = judges.read("vgg16", tmp_path / "in.safetensors")  # as it is, not converted
+  assert all(np.array_equal(unread[name], found[name]) for name in found)
+
+
+def test_files_that_are_not_vgg16(sources):
+  def read(name):
+    return lambda: judges.read("vgg16", sources / name)
+
+  refused(read("none.npz"), "none.npz: cannot read weights")
+  refused(
+    read("vgg16.pth"), "vgg16.pth: give the .safetensors that `facefill weights convert vgg16`"
+  )
+  refused(read("alex.safetensors"), "alex.safetensors: not torchvision's VGG16", "16 of 20")
+  refused(read("heads.npz"), "heads.npz: not torchvision's VGG16", "20 of 20 arrays are missing")
+  with pytest.raises(ValueError, match="'vgg19'; valid: "):
+    judges.read("vgg19", sources / "heads.npz")
 
 
 def test_inception_is_loaded_with_its_norms_folded(tmp_path):

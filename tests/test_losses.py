@@ -77,6 +77,25 @@ def test_cross_entropy():
   assert cross_entropy(sure, labels, where) == 0
 
 
+def test_unsure_labels_weigh_less():
+  labels, logits = labels_and_logits()
+  where, weights = some(2, 8, 8), RNG.random(NUM_CLASSES).astype(np.float32)
+  sure = RNG.random((2, 8, 8)).astype(np.float32)
+  logp = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+  ce = -np.take_along_axis(logp, labels[..., None], -1)[..., 0]
+  w = weights[labels] * sure * (where & (labels != VOID))
+  got = jax.jit(losses.cross_entropy)(logits, labels, where, weights, sure)
+  np.testing.assert_allclose(got, (w * ce).sum() / w.sum(), rtol=1e-5)
+  target = RNG.dirichlet(np.ones(NUM_CLASSES), (2, 8, 8)).astype(np.float32)
+  ce, w = -(target * logp)[..., :VOID].sum(-1), where * sure
+  soft = jax.jit(losses.soft_cross_entropy)
+  np.testing.assert_allclose(soft(logits, target, where, sure), (w * ce).sum() / w.sum(), rtol=1e-5)
+  np.testing.assert_allclose(
+    soft(logits, target, where, np.ones_like(sure)), soft(logits, target, where), rtol=1e-5
+  )
+  assert soft(logits, target, where, np.zeros_like(sure)) == 0
+
+
 def test_soft_cross_entropy():
   labels, logits = labels_and_logits()
   where = some(2, 8, 8)
@@ -228,9 +247,10 @@ def test_no_gradient_flows_into_the_real_photo(distance):
 
 
 def test_mode_seeking():
-  a, b = normal(3, 4, 4, 3), normal(3, 4, 4, 3)
-  za, zb, mask = normal(3, 8), normal(3, 8), some(3, 4, 4, 1)
-  mask[1] = False  # no hole: does not count
+  a, b = normal(4, 4, 4, 3), normal(4, 4, 4, 3)
+  za, zb, mask = normal(4, 8), normal(4, 8), np.zeros((4, 4, 4, 1), bool)
+  mask[0, :3], mask[2, 0] = True, True  # 3/4 and just 1/4 of the photo
+  mask[3, 0, :3] = True  # 3/16: not large, so does not count, as no hole at all
   moved = [np.abs(a[i] - b[i]).mean(-1)[mask[i, ..., 0]].mean() for i in (0, 2)]
   want = np.mean(np.abs(za - zb).mean(-1)[[0, 2]] / (np.array(moved) + 0.05))
   loss = jax.jit(losses.mode_seeking)
@@ -254,6 +274,10 @@ def refused():
     "l1 wide mask": lambda: losses.l1(photo, photo, np.zeros((2, 4, 4, 3), bool)),
     "cross_entropy labels": lambda: losses.cross_entropy(k, ids[:1], flat),
     "cross_entropy where": lambda: losses.cross_entropy(k, ids, mask),
+    "cross_entropy confidence": lambda: losses.cross_entropy(k, ids, flat, None, k),
+    "soft_cross_entropy confidence": lambda: losses.soft_cross_entropy(
+      k, jnp.asarray(k), flat, mask
+    ),
     "soft_dice": lambda: losses.soft_dice(k, ids[:1]),
     "wasserstein": lambda: losses.wasserstein(np.zeros(2), np.zeros(2), np.zeros((2, 1), bool)),
     "hinge": lambda: losses.hinge(np.zeros((2, 3)), np.zeros((2, 1))),

@@ -363,26 +363,89 @@ def test_nothing_to_fill():
     np.testing.assert_allclose(terms[name], 0, atol=1e-6, err_msg=name)
 
 
-def test_squeezenet_looks_when_it_is_asked_to(monkeypatch):
+@pytest.mark.parametrize("kind", ["squeezenet", "vgg16"])
+def test_another_network_looks_when_it_is_asked_to(monkeypatch, kind):
   seen = []
 
   def features(params, picture):
     seen.append(params)
     return (picture * params["gain"],)
 
-  monkeypatch.setattr(objectives.perceptual, "squeezenet_features", features)
+  module = {"squeezenet": objectives.perceptual, "vgg16": objectives.backbones}[kind]
+  monkeypatch.setattr(module, f"{kind}_features", features)
   inputs = make_inputs()
   filled = fake_for(inputs)
   judges = stages.Judges(perceptual={"gain": np.float32(2)})  # the layout network is not needed
-  terms = texture({"perceptual"}, perceptual="squeezenet").terms(
+  terms = texture({"perceptual", "style"}, perceptual=kind).terms(
     {"filled": filled}, inputs, judges, critic, None
   )
   assert len(seen) == 2
   whole = np.where(inputs.mask, filled, inputs.photo)
-  want = losses.feature_distance([whole], [inputs.photo]).mean()
-  np.testing.assert_allclose(terms["perceptual"], want, rtol=1e-5)
+  for name, distance in (
+    ("perceptual", losses.feature_distance), ("style", losses.style_distance),
+  ):  # fmt: skip
+    want = distance([2 * whole], [2 * inputs.photo]).mean()
+    np.testing.assert_allclose(terms[name], want, rtol=1e-5)
 
 
 def test_an_unknown_perceptual_network_is_refused():
-  with pytest.raises(ValueError, match="'vgg16' is not one of layout, squeezenet"):
-    texture(perceptual="vgg16")
+  with pytest.raises(ValueError, match="'vgg19' is not one of layout, squeezenet, vgg16"):
+    texture(perceptual="vgg19")
+
+
+# Labels that are not sure.
+
+
+def test_the_true_layout_is_as_sure_as_its_labels():
+  batch, key = make_batch(), jax.random.key(0)
+  sure = RNG.random((3, 8, 8)).astype(np.float32)
+  options = {"true_layout_share": 1.0, "swapped_layout_share": 0.0}
+  inputs = jax.jit(texture(**options).inputs)(batch.replace(confidence=sure), key)
+  labelled, c = batch.labels != VOID, sure[..., None]
+  mixed = c * np.eye(NUM_CLASSES)[batch.labels] + (1 - c) * batch.layout
+  want = np.where(labelled[..., None], mixed, batch.layout)
+  np.testing.assert_allclose(inputs.layout, want, rtol=1e-5, atol=1e-7)
+  np.testing.assert_array_equal(inputs.trust, np.where(labelled, sure, 1))
+  plain = texture(**options).inputs(batch, key)
+  assert plain.trust is None
+  certain = texture(**options).inputs(batch.replace(confidence=np.ones_like(sure)), key)
+  np.testing.assert_array_equal(certain.layout, plain.layout)
+  np.testing.assert_array_equal(certain.trust, 1)
+
+
+def test_predictions_and_edits_are_trusted():
+  sure = np.zeros((3, 8, 8), np.float32)
+  batch = make_batch().replace(confidence=sure)
+  predicted = texture(true_layout_share=0.0).inputs(batch, jax.random.key(0))
+  np.testing.assert_array_equal(predicted.trust, 1)
+  edited = texture(true_layout_share=1.0, swapped_layout_share=1.0)
+  trust = edited.inputs(batch, jax.random.key(0)).trust
+  np.testing.assert_array_equal(trust, batch.mask[..., 0] | (batch.labels == VOID))
+
+
+def test_a_layout_is_asked_for_where_its_labels_are_sure():
+  inputs = make_inputs()
+  filled = fake_for(inputs)
+  trust = RNG.random((3, 8, 8)).astype(np.float32)
+  active = {"layout_consistency"}
+  got = terms_of(filled, inputs.replace(trust=trust), active=active)["layout_consistency"]
+  whole = np.where(inputs.mask, filled, inputs.photo)
+  seen, asked, hole, sure = images.jitter(
+    LOOK, objectives.JITTER, whole, inputs.layout, inputs.mask, trust[..., None]
+  )
+  empty = np.zeros_like(inputs.mask)
+  logits, _ = Parser().apply({"params": JUDGES.layout}, images.blur(seen), empty, True)
+  ce = -(np.asarray(asked) * np.asarray(jax.nn.log_softmax(logits)))[..., :VOID].sum(-1)
+  weight = np.asarray(hole * sure)[..., 0]
+  np.testing.assert_allclose(got, (weight * ce).sum() / weight.sum(), rtol=1e-5)
+
+
+def test_unsure_labels_teach_the_layout_network_less():
+  batch = make_batch().replace(confidence=RNG.random((3, 8, 8)).astype(np.float32))
+  logits = 3 * RNG.standard_normal((3, 8, 8, NUM_CLASSES)).astype(np.float32)
+  active = frozenset({"cross_entropy_hole", "cross_entropy_known"})
+  terms = LayoutObjective(Parser(), active).terms(logits, batch, stages.Judges(), None, None)
+  weights, hole = losses.class_weights(batch.labels), batch.mask[..., 0]
+  for name, where in (("cross_entropy_hole", hole), ("cross_entropy_known", ~hole)):
+    want = losses.cross_entropy(logits, batch.labels, where, weights, batch.confidence)
+    np.testing.assert_allclose(terms[name], want, rtol=1e-5)

@@ -9,6 +9,7 @@ import optax
 import pytest
 
 from facefill_jax import stages
+from facefill_jax.augmentation import Augmentation
 from facefill_jax.objectives import LayoutObjective, TextureObjective
 
 ADAM = stages.Optimiser("adam", 1e-3, 0.0, 0.99, 0.0, 0.0, 0, 0, 10)
@@ -97,6 +98,18 @@ def test_the_generator_must_have_turns(micro, every):
 def test_an_unknown_adversary_is_refused(micro):
   with pytest.raises(ValueError, match=r"layout\.adversary: 'gan' is not one of wgan_gp, hinge_r1"):
     make(micro, adversary="gan")
+
+
+def test_augmentations_that_cannot_be_are_refused(micro):
+  with pytest.raises(
+    ValueError, match=r"layout\.augment\.kinds: colour would spoil layouts; valid"
+  ):
+    make(micro, augment=Augmentation(0.5))
+  with pytest.raises(ValueError, match=r"texture\.augment\.target .* means nothing with wgan_gp"):
+    make(micro, "texture", augment=Augmentation(target=0.6))
+  given = Augmentation(target=0.6)
+  assert make(micro, "texture", augment=given, adversary="hinge_r1").augment is given
+  assert not make(micro).augment.active
 
 
 def test_a_stage_is_made_of_what_was_given(micro):

@@ -8,7 +8,8 @@ import micro_model
 import numpy as np
 import pytest
 
-from facefill_jax import images, losses, stages, steps
+from facefill_jax import augmentation, images, losses, stages, steps
+from facefill_jax.augmentation import Augmentation
 from facefill_jax.labels import NUM_CLASSES, VOID
 from facefill_jax.models.discriminator import Verdict
 from facefill_jax.models.texture_net import LATENT
@@ -42,6 +43,7 @@ def make_state(stage, params, seen=0):
     opt_state=stage.optimiser.init(own),
     critic_params=critic,
     critic_opt_state=stage.critic_optimiser.init(critic),
+    augment=jnp.full((), stage.augment.strength, jnp.float32),
   )
 
 
@@ -67,7 +69,9 @@ def largest_move(a, b) -> float:
 def check_sound(state, metrics, stage):
   """Metrics are those of the active terms, finite float32 scalars; so are parameters."""
   terms = {f"loss/{name}" for name, weight in stage.weights if weight}
-  assert set(metrics) == terms | CRITIC_METRICS | {"loss/total", "gradient_norm"}
+  more = {"critic/sign"} if stage.adversary == stages.HINGE_R1 else set()
+  more |= {"critic/augment"} if stage.augment.active else set()
+  assert set(metrics) == terms | CRITIC_METRICS | more | {"loss/total", "gradient_norm"}
   for name, value in metrics.items():
     assert value.dtype == jnp.float32 and value.shape == (), name
     assert np.isfinite(value), name
@@ -307,6 +311,54 @@ def test_make_batch_converts():
   batch = steps.make_batch(**{name: jnp.asarray(value) for name, value in raw.items()})
   np.testing.assert_array_equal(images.to_uint8(batch.photo), raw["photo"])
   assert batch.labels.dtype == jnp.int32 and batch.mask.dtype == jnp.bool_
+  assert batch.confidence is None
+  sure = steps.make_batch(**raw, confidence=np.array([0, 51, 255], np.uint8)).confidence
+  np.testing.assert_allclose(sure, [0, 0.2, 1], rtol=1e-6)
+  assert sure.dtype == jnp.float32
+
+
+def test_an_augmented_critic(micro, micro_params):
+  """The loss and r_t by hand, on what was drawn; the probability moves towards the target."""
+  augment = Augmentation(0.5, target=0.6, adapt_images=20, kinds=("translation",))
+  stage = make_stage("layout", micro, micro_params, adversary="hinge_r1", penalty=0.0,
+                     augment=augment)  # fmt: skip
+  batch, before = make_batch(micro, micro_params), make_state(stage, micro_params)
+  state, metrics = micro_model.jit(steps.train_step)(stage, before, batch, jax.random.key(0))
+  check_sound(state, metrics, stage)
+
+  def by_hand(params, critic_params):
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(0), 0), 5)
+    draws = [augmentation.draw(key, 2, 0.5, augment.kinds) for key in keys[3:]]
+    pair = stage.objective.comparison(stage.objective.generate(micro.layout, params, batch), batch)
+    pair = augmentation.apply(draws[0], pair)
+    real, fake = (
+      micro.layout_critic.apply({"params": critic_params}, x, pair.condition, pair.changeable)[0]
+      for x in (pair.real, pair.fake)
+    )
+    loss = losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights)
+    sign = (real.weights * jnp.sign(real.values)).sum(-1).mean()
+    return loss.mean(), sign, draws[0].shift
+
+  loss, sign, shift = micro_model.jit(by_hand)(before.params, before.critic_params)
+  assert np.asarray(shift).any()  # else this would test nothing
+  np.testing.assert_allclose(metrics["critic/loss"], loss, rtol=1e-4)
+  np.testing.assert_allclose(metrics["critic/sign"], sign, atol=1e-6)
+  assert metrics["critic/augment"] == 0.5
+  np.testing.assert_allclose(state.augment, 0.5 + np.sign(sign - 0.6) * 2 / 20, rtol=1e-6)
+
+
+def test_without_strength_nothing_is_drawn(micro, micro_params, monkeypatch):
+  def refuse(*_):
+    raise AssertionError("drawn")
+
+  for name in ("draw", "apply", "seen"):
+    monkeypatch.setattr(augmentation, name, refuse)
+  stage = make_stage("layout", micro, micro_params)
+  batch, state = make_batch(micro, micro_params), make_state(stage, micro_params)
+  jax.eval_shape(steps.train_step, stage, state, batch, jax.random.key(0))
+  stage = stage.replace(augment=Augmentation(0.5))
+  with pytest.raises(AssertionError, match="drawn"):
+    jax.eval_shape(steps.train_step, stage, state, batch, jax.random.key(0))
 
 
 # float32 and bfloat16.

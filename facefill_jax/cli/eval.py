@@ -99,7 +99,8 @@ def _run(given) -> dict:
   mesh = sharding.local_mesh()
   faces = _pairs(given)
   filler = _filler(given, faces, mesh)
-  judged_by = judges.load(given["weights"] or judges.default_directory())
+  measuring = [kind for kind in judges.KINDS if judges.metrics(kind)]
+  judged_by = judges.load(given["weights"] or judges.default_directory(), measuring)
   part = given["out"].absolute().with_name(f".{given['out'].absolute().name}.part")
   shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
   part.mkdir()

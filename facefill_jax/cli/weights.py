@@ -28,8 +28,9 @@ def convert(options, kind, files, directory, overwrite, verbose) -> None:
   """Check weights of KIND and write them as safetensors with their SHA-256.
 
   KIND is lpips_alex, lpips_vgg, lpips_squeeze (two files: torchvision's network and the heads),
-  inception_fid, squeezenet_caffe or mobileface. Files are torch state dicts (these need torch:
-  pip install 'facefill_jax[torch]'), .npz, .safetensors or MXNet's .params.
+  inception_fid, squeezenet_caffe, mobileface or vgg16 (for training, not a metric). Files are
+  torch state dicts (these need torch: pip install 'facefill_jax[torch]'), .npz, .safetensors or
+  MXNet's .params.
   """
   options["verbose"] = verbose
   from facefill_jax import judges

@@ -134,4 +134,5 @@ def too_few(metric: Metric, photos: int, fills: int) -> str | None:
 def trained_on(metric: Metric, config: Mapping | None) -> bool:
   """Whether the metric's network took part in training the model of this config."""
   perceptual_loss = (config or {}).get("perceptual")
-  return metric.judge == "squeezenet_caffe" and perceptual_loss == "squeezenet"
+  same = {"squeezenet": ("squeezenet_caffe",), "vgg16": ("lpips_vgg",)}
+  return metric.judge in same.get(perceptual_loss, ())

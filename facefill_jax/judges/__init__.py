@@ -21,7 +21,7 @@ from facefill_jax.judges.kinds import KINDS, KNOWN, Kind
 from facefill_jax.models.perceptual import WeightFileError, check_arrays, read_arrays
 
 __all__ = ["KINDS", "ExistsError", "Judge", "JudgeError", "convert", "default_directory",
-           "implementation", "load", "metrics", "missing", "path_of", "wanted"]  # fmt: skip
+           "implementation", "load", "metrics", "missing", "path_of", "read", "wanted"]  # fmt: skip
 
 
 class JudgeError(ValueError):
@@ -75,9 +75,10 @@ def load(directory: str | os.PathLike, kinds: Iterable[str] = KINDS) -> dict[str
 def missing(kind: str) -> str:
   """One line: what the file is, who publishes it, how to convert it, which metrics go without."""
   known = _kind(kind)
+  without = f"not computed without: {', '.join(known.metrics)}" if known.metrics else "for training"
   return (
-    f"{kind}: {wanted(kind)}; `facefill weights convert {kind} {known.arguments}` takes them; not "
-    f"computed without: {', '.join(known.metrics)}"
+    f"{kind}: {wanted(kind)}; `facefill weights convert {kind} {known.arguments}` takes them; "
+    f"{without}"
   )
 
 
@@ -140,15 +141,28 @@ def convert(
   return target
 
 
-def _load(known: Kind, path: Path) -> Judge:
-  digest = _checked_sum(path)
+def read(kind: str, path: str | os.PathLike) -> dict[str, np.ndarray]:
+  """The params of a kind from a file that a person names: .safetensors or .npz, not converted here.
+
+  Raises:
+    JudgeError: it is missing, unreadable, or holds another network.
+    ValueError: `kind` is not in KINDS.
+  """
+  known, path = _kind(kind), Path(path)
+  if path.suffix not in (".safetensors", ".npz"):
+    raise JudgeError(
+      f"{path}: give the .safetensors that `facefill weights convert {kind}` writes, or .npz"
+    )
   try:
-    names = files.names(path)
-    shapes = known.expected_shapes(names)
-    stored = check_arrays(path, read_arrays(path, shapes), shapes, known.what)
+    shapes = known.expected_shapes(files.names(path))
+    return known.arrange(check_arrays(path, read_arrays(path, shapes), shapes, known.what))
   except WeightFileError as error:
     raise JudgeError(str(error)) from error
-  return Judge(known.name, known.arrange(stored), digest, path)
+
+
+def _load(known: Kind, path: Path) -> Judge:
+  digest = _checked_sum(path)
+  return Judge(known.name, read(known.name, path), digest, path)
 
 
 def _checked_sum(path: Path) -> str:

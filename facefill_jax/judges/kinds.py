@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facefill_jax.metrics import identity, inception, lpips
+from facefill_jax.metrics import backbones, identity, inception, lpips
 from facefill_jax.models import perceptual
 
 
@@ -18,7 +18,7 @@ class Kind:
     what: the network, in words, with the file's name at its publisher.
     publisher: where to get it.
     arguments: what to give to `facefill weights convert` behind the name.
-    metrics: the keys of the metrics that need it.
+    metrics: the keys of the metrics that need it; none if it is there for training.
     implementation: one line for reports.
     expected_shapes: (names of the arrays that there are) -> name -> shape of those wanted.
     arrange: name -> array as stored, to what the network takes.
@@ -69,6 +69,16 @@ SQUEEZENET = Kind(
   expected_shapes=lambda _: perceptual.expected_shapes(),
   arrange=perceptual.arrange,
 )
+VGG16 = Kind(
+  name="vgg16",
+  what="torchvision's VGG16 (vgg16-397923af.pth)",
+  publisher="download.pytorch.org/models",
+  arguments="vgg16-397923af.pth",
+  metrics=(),
+  implementation="torchvision's VGG16 up to relu4_3, for the loss texture.perceptual=vgg16",
+  expected_shapes=lambda _: backbones.expected_shapes(backbones.VGG_TO_4),
+  arrange=backbones.arrange,
+)
 _CROP = (
   f"cosine, of the middle {identity.CROP[1]:.0%} of the frame at {identity.SIDE} px, nothing "
   "aligned: for faces framed as in CelebA-HQ"
@@ -93,6 +103,7 @@ KNOWN: dict[str, Kind] = {
     INCEPTION,
     SQUEEZENET,
     MOBILEFACE,
+    VGG16,
   )
 }
 KINDS = tuple(KNOWN)

@@ -171,6 +171,8 @@ def test_a_network_that_took_part_in_training_is_known():
   config = {"perceptual": "squeezenet"}
   flagged = [m.key for m in measures.METRICS if measures.trained_on(m, config)]
   assert flagged == ["hole_squeezenet", "frame_squeezenet"]
+  flagged = [m.key for m in measures.METRICS if measures.trained_on(m, {"perceptual": "vgg16"})]
+  assert flagged == ["hole_lpips_vgg", "frame_lpips_vgg"]
   assert not any(measures.trained_on(m, c) for m in measures.METRICS
                  for c in (None, {"perceptual": "layout"}))  # fmt: skip
 

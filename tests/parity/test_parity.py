@@ -13,7 +13,7 @@ import pytest
 import recipes
 
 from facefill_jax import images
-from facefill_jax.metrics import frechet, inception, lpips, ssim
+from facefill_jax.metrics import backbones, frechet, inception, lpips, ssim
 
 FIXTURES = json.loads(Path(__file__).with_name("fixtures.json").read_text(encoding="utf-8"))
 
@@ -48,6 +48,21 @@ def test_lpips_is_the_package(net):
   np.testing.assert_allclose(spatial, want["map"], rtol=1e-4)
   tell(f"{net} distance", distance, want["distance"])
   tell(f"{net} map", spatial, want["map"])
+
+
+def test_vgg16_as_a_loss_sees_what_lpips_sees():
+  params = lpips.arrange(recipes.weights(lpips.expected_shapes("vgg")))
+  photo = photos("a", recipes.LPIPS_SIZE)
+  found = micro_model.jit(backbones.vgg16_features)(params, photo)
+  full = micro_model.jit(lambda p, x: tuple(backbones.features(p, lpips.NETS["vgg"], x)))
+  want = full(params, photo)
+  assert len(found) == 4 and len(want) == 5
+  for ours, theirs, factor, channels in zip(
+    found, want[:4], (1, 2, 4, 8), (64, 128, 256, 512), strict=True
+  ):
+    assert ours.shape == (2, 64 // factor, 56 // factor, channels) and ours.dtype == np.float32
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * np.abs(theirs).max())
+    assert (np.asarray(ours) > 0).mean() > 0.1  # not a dead network
 
 
 def test_inception_is_pytorch_fids():
