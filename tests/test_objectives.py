@@ -444,8 +444,12 @@ def test_unsure_labels_teach_the_layout_network_less():
   batch = make_batch().replace(confidence=RNG.random((3, 8, 8)).astype(np.float32))
   logits = 3 * RNG.standard_normal((3, 8, 8, NUM_CLASSES)).astype(np.float32)
   active = frozenset({"cross_entropy_hole", "cross_entropy_known"})
-  terms = LayoutObjective(Parser(), active).terms(logits, batch, stages.Judges(), None, None)
+  objective = LayoutObjective(Parser(), active)
+  inputs = objective.inputs(batch, None)
+  terms = objective.terms(logits, inputs, stages.Judges(), None, None)
   weights, hole = losses.class_weights(batch.labels), batch.mask[..., 0]
   for name, where in (("cross_entropy_hole", hole), ("cross_entropy_known", ~hole)):
     want = losses.cross_entropy(logits, batch.labels, where, weights, batch.confidence)
     np.testing.assert_allclose(terms[name], want, rtol=1e-5)
+    count = (np.asarray(weights)[batch.labels] * batch.confidence)[where & (batch.labels != VOID)]
+    np.testing.assert_allclose(objective.counts(inputs, None)[name], count.sum(), rtol=1e-5)

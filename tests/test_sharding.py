@@ -78,7 +78,7 @@ def test_the_first_rule_that_matches_counts(monkeypatch):
 def layout_stage(micro):
   numbers = {"b1": 0.0, "b2": 0.99, "weight_decay": 0.0, "clip": 1.0}
   optimiser = stages.Optimiser(
-    "adam", 1e-3, **numbers, warmup_steps=0, decay_steps=0, total_steps=9
+    "adam", 1e-3, **numbers, warmup_images=0, decay_images=0, total_images=9
   )
   return stages.make_stage(
     "layout", micro, stages.Judges(), losses=LOSSES, optimiser=optimiser, critic_optimiser=optimiser

@@ -102,8 +102,8 @@ def texture_run(micro, micro_params):
   """
   stage = make_stage(
     "texture", micro, micro_params,
-    optimiser=dataclasses.replace(STEADY, total_steps=2, decay_steps=1, final=0.0),
-    critic_optimiser=dataclasses.replace(STEADY, warmup_steps=1),
+    optimiser=dataclasses.replace(STEADY, total_images=2, decay_images=1, final=0.0),
+    critic_optimiser=dataclasses.replace(STEADY, warmup_images=1),
   )  # fmt: skip
   step = micro_model.jit(steps.train_step)
   run = lambda state, batch, seed=0: step(stage, state, batch, jax.random.key(seed))  # noqa: E731
