@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 from facefill_jax import (
   __version__,
   images,
+  nans,
   objectives,
   settings,
   sharding,
@@ -72,6 +73,7 @@ class Run:
   Attributes:
     total: steps in all; texture_start: the step at which the texture stage begins.
     scorer: what held-out faces are scored by.
+    fixed, fixed_train: held-out and training faces with their holes; the latter None if not asked.
     compiles_at: steps at which a new program is compiled.
     trained: names of the stages that advance.
     shapes: of all states, without allocation.
@@ -160,10 +162,13 @@ class Run:
       if mask_files
       else mask_lib.MaskMix({"free_form": 1.0}, ratio=c.eval.ratio)
     )
-    self.fixed = pipeline.fixed_batch(
-      held_out, shown, resolution=c.resolution, count=c.eval.count, seed=c.seed,
+    fixed = partial(
+      pipeline.fixed_batch, masks=shown, resolution=c.resolution, seed=c.seed,
       on_bad_record=c.data.on_bad_record,
     )  # fmt: skip
+    self.fixed = fixed(held_out, count=c.eval.count)
+    count = c.eval.train_count
+    self.fixed_train = fixed(self.sources[0][0], count=count) if count else None
 
   def stage_at(self, name: str, step: int) -> stages.Stage:
     """A stage as it trains at a step of the run; see `Stage.at`."""
@@ -257,11 +262,14 @@ class Run:
     self.step_fns = {
       name: jax.jit(
         steps.train_step,
-        donate_argnums=1,
+        donate_argnums=() if self.config.debug_nans else 1,
         out_shardings=(sharding.state_shardings(shapes[name], self.mesh), whole),
       )
       for name in self.trained
     }
+    if self.config.debug_nans:
+      for name, step_fn in self.step_fns.items():
+        self.step_fns[name] = nans.checked(step_fn, steps.train_step, self._begins[name])
     self.make_batch = jax.jit(steps.make_batch, out_shardings=sharding.batch_sharding(self.mesh))
     self.attach = jax.jit(partial(steps.attach_layout, self.networks.layout))
     self._predict = jax.jit(partial(steps.predict_layout, self.networks.layout))

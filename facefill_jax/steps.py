@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from facefill_jax import images, losses
+from facefill_jax import diagnosis, images, losses
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import TextureNet
 from facefill_jax.objectives import ADVERSARIAL
@@ -53,7 +53,8 @@ def train_step(
     rng: the run's key; the step is folded in here.
 
   Returns:
-    The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, gradient norms.
+    The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, images seen, the
+    average's half-life, and what `diagnosis.of_update` says of both networks.
   """
   inputs_rng, critic_rng, terms_rng = jax.random.split(jax.random.fold_in(rng, state.step), 3)
   objective = stage.objective
@@ -78,7 +79,8 @@ def train_step(
     state, generator_metrics = jax.lax.cond(turn, update, keep, state)
   count = state.images + batch.photo.shape[0]
   state = state.replace(step=state.step + 1, images=count)
-  return state, metrics | generator_metrics
+  metrics |= {"images": count, "ema_half_life_images": _half_life(stage, count)}
+  return state, jax.tree.map(jnp.float32, metrics | generator_metrics)
 
 
 def _update_critic(stage, state, outputs, inputs, rng):
@@ -118,7 +120,9 @@ def _update_critic(stage, state, outputs, inputs, rng):
     grads, state.critic_opt_state, state.critic_params
   )
   params = optax.apply_updates(state.critic_params, updates)
-  metrics |= {"critic/loss": loss, "critic/gradient_norm": optax.tree.norm(grads)}
+  metrics |= {"critic/loss": loss} | diagnosis.of_update(
+    "critic/", stage.critic_numbers, state.critic_params, grads, updates, state.critic_opt_state
+  )
   return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
 
 
@@ -147,15 +151,21 @@ def _update_generator(stage, state, outputs, pullback, inputs, rng):
   count = (state.images + inputs.photo.shape[0]).astype(jnp.float32)
   ema = _average(stage, state.ema, params, count, inputs.photo.shape[0] * stage.generator_every)
   metrics = {f"loss/{name}": value for name, value in terms.items()}
-  metrics |= {"loss/total": loss, "gradient_norm": optax.tree.norm(grads)}
+  metrics |= {"loss/total": loss} | diagnosis.of_update(
+    "", stage.numbers, state.params, grads, updates, state.opt_state
+  )
   return state.replace(params=params, opt_state=opt_state, ema=ema), metrics
 
 
 def _average(stage, ema, params, seen, batch_size):
   """Exponential moving average; half-life min(h, .05 * images seen), as StyleGAN's ramp-up."""
-  half_life = jnp.minimum(stage.ema_half_life_images, 0.05 * seen)
-  decay = jnp.exp2(-batch_size / jnp.maximum(half_life, 1e-8))
+  decay = jnp.exp2(-batch_size / jnp.maximum(_half_life(stage, seen), 1e-8))
   return jax.tree.map(lambda e, p: p + decay * (e - p), ema, params)
+
+
+def _half_life(stage, seen):
+  """In images."""
+  return jnp.minimum(stage.ema_half_life_images, 0.05 * seen)
 
 
 def predict_layout(

@@ -2,10 +2,11 @@
 
     floor 0  vocabulary   types, labels, images (in this order)
     floor 1  pure maths   models/, losses, metrics/
-    floor 2  two stages   objectives, stages, steps (in this order)
-    floor 3  the world    sharding, data/, checkpoint, weights, judges/, hooks, photo, frame
-    floor 4  wiring       settings, run, train, evaluation/, baselines, inpaint, labelling,
-                          bench/
+    floor 2  two stages   objectives, stages, diagnosis, steps (in this order)
+    floor 3  the world    sharding, data/, checkpoint, weights, judges/, hooks, snapshots, photo,
+                          frame
+    floor 4  wiring       settings, run, train, contrasts, nans, evaluation/, baselines, inpaint,
+                          labelling, bench/
     edge                  main, cli/, web/
 A module imports lower floors only; parts of floors 1 and 3 never import each other.
 """
@@ -23,11 +24,16 @@ PACKAGE = "facefill_jax"
 FLOORS = {
   0: ("types", "labels", "images"),
   1: ("models", "losses", "metrics"),
-  2: ("objectives", "stages", "steps"),
-  3: ("sharding", "data", "checkpoint", "weights", "judges", "hooks", "photo", "frame"),
-  4: ("settings", "run", "train", "evaluation", "baselines", "inpaint", "labelling", "bench"),
+  2: ("objectives", "stages", "diagnosis", "steps"),
+  3: (
+    "sharding", "data", "checkpoint", "weights", "judges", "hooks", "snapshots", "photo", "frame",
+  ),
+  4: (
+    "settings", "run", "train", "contrasts", "nans", "evaluation", "baselines", "inpaint",
+    "labelling", "bench",
+  ),
   5: ("main", "cli", "web"),
-}
+}  # fmt: skip
 FLOOR_OF = {part: floor for floor, parts in FLOORS.items() for part in parts}
 LONGEST = 350  # lines; what is meant is "about 300"
 

@@ -17,9 +17,9 @@ from facefill_jax.objectives import LayoutObjective, TextureObjective
 TERMS = {"layout": LayoutObjective.TERMS, "texture": TextureObjective.TERMS}
 RATE = 1e-3
 STEADY = stages.Optimiser("adam", RATE, 0.0, 0.99, 0.0, 1.0, 0, 0, 100)
-CRITIC_METRICS = {
-  f"critic/{name}" for name in ("real", "fake", "penalty", "loss", "gradient_norm")
-}  # fmt: skip
+UPDATE = {"gradient_norm", "clip_factor", "update_ratio", "learning_rate"}
+CRITIC_METRICS = {f"critic/{name}" for name in UPDATE | {"real", "fake", "penalty", "loss"}}
+COUNTERS = {"images", "ema_half_life_images"}
 
 
 def make_stage(name, networks, params, weights=None, **options):
@@ -67,7 +67,9 @@ def largest_move(a, b) -> float:
 def check_sound(state, metrics, stage):
   """Metrics are those of the active terms, finite float32 scalars; so are parameters."""
   terms = {f"loss/{name}" for name, weight in stage.weights if weight}
-  assert set(metrics) == terms | CRITIC_METRICS | {"loss/total", "gradient_norm"}
+  of_modules = {name for name in metrics if "gradient_norm/" in name}
+  wanted = terms | CRITIC_METRICS | {"loss/total"} | UPDATE | COUNTERS
+  assert of_modules and set(metrics) - of_modules == wanted
   for name, value in metrics.items():
     assert value.dtype == jnp.float32 and value.shape == (), name
     assert np.isfinite(value), name
