@@ -2,8 +2,8 @@
 
 A step whose metrics are not finite is run again, as one compiled program in which every module's
 inputs, outputs and parameters pass through probes. A probe hands its value on; on the way forward
-it looks at the value, on the way back at the gradient, and tells the host how many rows of it are
-not finite. Probes are numbered when they are traced, which is the order of the computation, and on
+it looks at the value, on the way back at the gradient, and tells the host the largest number of
+each row. Probes are numbered when they are traced, which is the order of the computation, and on
 the way back of the gradient's: the first that tells is the culprit.
 """
 
@@ -32,7 +32,7 @@ class Event:
     side: INTO or OUT_OF the module, as the data goes; or PARAMETER.
     way: FORWARD: a value; BACKWARD: a gradient.
     shape: "float32[16,32,32,64]".
-    rows: of how many rows (of the first axis).
+    rows: how many it has along the first axis, most often photos; 1 of a parameter.
     wrong: rows that are not finite; nan: whether one of them holds a NaN, and not infinities only.
   """
 
@@ -48,10 +48,10 @@ class Event:
   def describe(self) -> str:
     """In a few words."""
     kind = "nan" if self.nan else "inf"
-    what = f"({self.way}, {self.wrong} of {self.rows} rows; {self.shape})"
     if self.side == PARAMETER:
       module, _, name = self.place.rpartition("/")
-      return f"{module} gives its parameter {name} a gradient of {kind} {what}"
+      return f"{module} gives its parameter {name} a gradient of {kind} ({self.way}; {self.shape})"
+    what = f"({self.way}, {self.wrong} of {self.rows} rows; {self.shape})"
     entered = self.side == (INTO if self.way == FORWARD else OUT_OF)
     if not entered:
       given = "its inputs were" if self.way == FORWARD else "the gradient that reached it was"
@@ -98,13 +98,12 @@ class Probes:
     if root and not self._inside:  # once more, with its parameters behind probes
       self._inside = True
       fresh, variables = module.unbind()
-      place = partial(self._look_at_parameter, self._place(module))
-      params = jax.tree_util.tree_map_with_path(place, variables["params"])
+      params = self._look(self._place(module), PARAMETER, variables["params"])
       return fresh.apply({**variables, "params": params}, *args, **kwargs)
     self._inside = False
-    look = partial(self._look, self._place(module))
-    args, kwargs = jax.tree.map(partial(look, INTO), (args, kwargs))
-    return jax.tree.map(partial(look, OUT_OF), call(*args, **kwargs))
+    place = self._place(module)
+    args, kwargs = self._look(place, INTO, (args, kwargs))
+    return self._look(place, OUT_OF, call(*args, **kwargs))
 
   def _place(self, module: nn.Module) -> str:
     root = module
@@ -112,45 +111,49 @@ class Probes:
       root = root.parent
     return "/".join([self._names.get(type(root), type(root).__name__), *module.path])
 
-  def _look_at_parameter(self, network, path, value):
-    name = jax.tree_util.keystr(path, simple=True, separator="/")
-    return self._look(f"{network}/{name}", PARAMETER, value)
-
-  def _look(self, place: str, side: str, value):
-    """`value`, behind a probe if it is an array that can be differentiated."""
-    if not (isinstance(value, jax.Array) and jnp.issubdtype(value.dtype, jnp.floating)):
-      return value
-    forward = partial(self._tell, place, side, FORWARD)
-    backward = partial(self._tell, place, side, BACKWARD)
-    if side == PARAMETER:
-      forward = lambda _: None  # noqa: E731  what it does shows in what its module gives
+  def _look(self, place: str, side: str, tree):
+    """`tree`, its arrays that can be differentiated behind one probe."""
+    leaves, structure = jax.tree_util.tree_flatten_with_path(tree)
+    floats = [
+      i for i, (_, leaf) in enumerate(leaves)
+      if isinstance(leaf, jax.Array) and jnp.issubdtype(leaf.dtype, jnp.floating)
+    ]  # fmt: skip
+    paths = [jax.tree_util.keystr(leaves[i][0], simple=True, separator="/") for i in floats]
+    places = [f"{place}/{path}" if side == PARAMETER else place for path in paths]
+    tell = partial(self._tell, places, side)
 
     @jax.custom_vjp
-    def probe(x):
-      forward(x)
-      return x
+    def probe(values):
+      if side != PARAMETER:  # what a parameter does shows in what its module gives
+        tell(FORWARD, values)
+      return values
 
-    def probe_forward(x):
-      forward(x)
-      return x, None
+    def backward(_, gradients):
+      tell(BACKWARD, gradients)
+      return (gradients,)
 
-    def probe_backward(_, gradient):
-      backward(gradient)
-      return (gradient,)
+    probe.defvjp(lambda values: (probe(values), None), backward)
+    values = [leaf for _, leaf in leaves]
+    for i, value in zip(floats, probe([values[i] for i in floats]), strict=True):
+      values[i] = value
+    return jax.tree.unflatten(structure, values)
 
-    probe.defvjp(probe_forward, probe_backward)
-    return probe(value)
+  def _tell(self, places, side, way, values) -> None:
+    order, events, largest = next(self._order), [], []
+    for place, value in zip(places, values, strict=True):
+      shape = f"{value.dtype}[{','.join(map(str, value.shape))}]"
+      rows = value.shape[0] if value.ndim and side != PARAMETER else 1
+      events.append(Event(order, place, side, way, shape, rows))
+      # NaN if there is one, else infinite if there is one.
+      largest.append(jnp.abs(value).reshape(rows, -1).max(-1))
+    jax.debug.callback(partial(self._told, events), largest)
 
-  def _tell(self, place, side, way, value) -> None:
-    shape = f"{value.dtype}[{','.join(map(str, value.shape))}]"
-    rows = value.shape[0] if value.shape else 1
-    event = Event(next(self._order), place, side, way, shape, rows)
-    wrong = (~jnp.isfinite(value)).reshape(rows, -1).any(-1).sum()
-    jax.debug.callback(partial(self._told, event), wrong, jnp.isnan(value).any())
-
-  def _told(self, event: Event, wrong, nan) -> None:
-    if wrong:
-      self.found.append(dataclasses.replace(event, wrong=int(wrong), nan=bool(nan)))
+  def _told(self, events: list[Event], largest: list) -> None:
+    for event, value in zip(events, largest, strict=True):
+      value = np.asarray(value, np.float32)
+      wrong, nan = int((~np.isfinite(value)).sum()), bool(np.isnan(value).any())
+      if wrong:
+        self.found.append(dataclasses.replace(event, wrong=wrong, nan=nan))
 
 
 def not_finite(tree: Any) -> list[str]:
@@ -177,10 +180,9 @@ def checked(step_fn: Callable, step: Callable, begins: int) -> Callable:
 
   def run(stage, state, batch, rng):
     made, metrics = step_fn(stage, state, batch, rng)
-    wrong = sorted(
-      name for name, value in jax.device_get(metrics).items() if not np.isfinite(value)
-    )
+    wrong = [name for name, value in jax.device_get(metrics).items() if not np.isfinite(value)]
     if wrong:
+      wrong.sort(key=lambda name: ("gradient_norm" in name, name))
       found = explain(step, stage, state, batch, rng)
       number = begins + int(state.step) + 1
       raise FloatingPointError(

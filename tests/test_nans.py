@@ -1,6 +1,10 @@
 """The module that first makes a NaN is named, whichever way the NaN goes."""
 
+from functools import partial
+from typing import NamedTuple
+
 import flax.linen as nn
+import flax.struct
 import jax
 import jax.numpy as jnp
 import micro_model
@@ -83,7 +87,9 @@ def test_a_gradient_alone():
 
 def test_a_gradient_of_a_parameter_alone():
   said = culprit("sqrt of a parameter")
-  assert said.startswith("toy/middle gives its parameter shift a gradient of inf (backward, 4 of 4")
+  assert said.startswith(
+    "toy/middle gives its parameter shift a gradient of inf (backward; float32[4])"
+  )
 
 
 def test_a_gradient_that_the_loss_makes():
@@ -93,20 +99,19 @@ def test_a_gradient_that_the_loss_makes():
 
 
 def test_within_a_penalty_a_condition_a_loop_and_a_checkpoint():
-  net = Root("sqrt")
-  apply = lambda p, x: net.apply({"params": p}, x).sum()  # noqa: E731
-
-  def loss(p, x):
+  def loss(rule, p, x):
+    apply = lambda p, x: Root(rule).apply({"params": p}, x).sum()  # noqa: E731
     penalty = lambda: jnp.square(jax.grad(apply, 1)(p, x)).sum()  # noqa: E731
     again = jax.checkpoint(lambda total, one: (total + apply(p, one[None]), None))
     total, _ = jax.lax.scan(again, 0.0, x)
     return total + jax.lax.cond(x[0, 0] < 5, penalty, lambda: 0.0)
 
-  assert culprit(apply=loss) == ""
-  said = culprit(apply=loss, x=jnp.zeros_like(X))
-  assert said.startswith("toy/middle hands back a gradient of nan (backward")
+  assert culprit(apply=partial(loss, "plain")) == ""
+  said = culprit(apply=partial(loss, "sqrt"), x=jnp.zeros_like(X))
+  assert said.startswith("toy/middle hands back a gradient of ") and "(backward, " in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["layout", "layout_critic"])
 def test_a_whole_step(micro, micro_params, network):
   """Two devices or one: the values are the whole batch's."""
@@ -127,3 +132,55 @@ def test_a_whole_step(micro, micro_params, network):
 def test_what_was_given():
   state = {"params": {"stem": np.array([1.0, np.nan], np.float32)}, "step": np.zeros((), int)}
   assert nans.not_finite(state) == ["params/stem"]
+
+
+class ToyObjective(NamedTuple):
+  parser: nn.Module
+
+
+@flax.struct.dataclass
+class ToyStage:
+  judges: dict
+  name: str = flax.struct.field(pytree_node=False, default="toy")
+  net: nn.Module = flax.struct.field(pytree_node=False, default=Root())
+  critic: nn.Module = flax.struct.field(pytree_node=False, default=Rooted(""))
+  objective: ToyObjective = flax.struct.field(pytree_node=False, default=ToyObjective(nn.Dense(1)))
+
+
+@flax.struct.dataclass
+class ToyState:
+  step: jax.Array
+  params: dict
+
+
+def toy_step(stage, state, x, _):
+  loss = Root().apply({"params": state.params}, x).sum()
+  return state.replace(step=state.step + 1), {"loss/total": loss, "gradient_norm/a": 0 * loss}
+
+
+def test_a_step_is_checked():
+  params = Root().init(jax.random.key(0), X)["params"]
+  step = nans.checked(toy_step, toy_step, begins=100)
+  state, metrics = step(ToyStage({}), ToyState(jnp.array(6), params), X, None)
+  assert state.step == 7 and np.isfinite(metrics["loss/total"])
+  with pytest.raises(FloatingPointError) as caught:
+    step(ToyStage({"layout": X / 0}), state, X.at[2].set(jnp.inf), None)
+  assert str(caught.value) == (
+    "step 108: toy: what enters toy is inf (forward, 1 of 3 rows; float32[3,4]); made outside the "
+    "networks; given to the step not finite: batch, judges/layout; not finite are loss/total, "
+    "gradient_norm/a"
+  )
+  kernel = jnp.full_like(params["first"]["kernel"], jnp.nan)
+  broken = ToyState(state.step, params | {"first": {**params["first"], "kernel": kernel}})
+  given = "given to the step not finite: state/params/first/kernel; not finite are loss/total"
+  with pytest.raises(FloatingPointError, match=f"108: toy: toy/first gives nan .*; {given}"):
+    step(ToyStage({}), broken, X, None)
+
+
+def test_what_no_module_made():
+  def step(stage, state, x, rng):
+    return toy_step(stage, state, x, rng)[0], {"update_ratio": x.sum() / 0}
+
+  params = Root().init(jax.random.key(0), X)["params"]
+  with pytest.raises(FloatingPointError, match="step 1: toy: no module: its losses or its optim"):
+    nans.checked(step, step, 0)(ToyStage({}), ToyState(jnp.array(0), params), X, None)
