@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from test_steps import make_batch, make_stage, make_state
 
-from facefill_jax import nans, steps
+from facefill_jax import nans, sharding, steps
 
 X = jnp.asarray(np.random.default_rng(0).standard_normal((3, 4)), jnp.float32)
 
@@ -184,3 +184,10 @@ def test_what_no_module_made():
   params = Root().init(jax.random.key(0), X)["params"]
   with pytest.raises(FloatingPointError, match="step 1: toy: no module: its losses or its optim"):
     nans.checked(step, step, 0)(ToyStage({}), ToyState(jnp.array(0), params), X, None)
+
+
+def test_rows_that_lie_on_two_devices():
+  x = np.ones((4, 4), np.float32)
+  x[1:] = np.inf
+  split = jax.device_put(x, sharding.batch_sharding(sharding.local_mesh(2)))
+  assert culprit(x=split).startswith("what enters toy is inf (forward, 3 of 4 rows; float32[4,4])")
