@@ -20,6 +20,7 @@ import numpy as np
 
 INTO, OUT_OF, PARAMETER = "into", "out of", "parameter"
 FORWARD, BACKWARD = "forward", "backward"
+_NOTHING = jax.custom_derivatives.SymbolicZero
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +121,10 @@ class Probes:
     ]  # fmt: skip
     paths = [jax.tree_util.keystr(leaves[i][0], simple=True, separator="/") for i in floats]
     places = [f"{place}/{path}" if side == PARAMETER else place for path in paths]
-    tell = partial(self._tell, places, side)
+
+    def tell(way, values):
+      known = [(p, v) for p, v in zip(places, values, strict=True) if not isinstance(v, _NOTHING)]
+      self._tell(known, side, way)
 
     @jax.custom_vjp
     def probe(values):
@@ -130,23 +134,26 @@ class Probes:
 
     def backward(_, gradients):
       tell(BACKWARD, gradients)
-      return (gradients,)
+      return ([None if isinstance(g, _NOTHING) else g for g in gradients],)
 
-    probe.defvjp(lambda values: (probe(values), None), backward)
+    # Gradients that are 0 by nature stay symbols: as arrays, the compiler would fold each of them.
+    forward = lambda given: (probe([x.value for x in given]), None)  # noqa: E731
+    probe.defvjp(forward, backward, symbolic_zeros=True)
     values = [leaf for _, leaf in leaves]
     for i, value in zip(floats, probe([values[i] for i in floats]), strict=True):
       values[i] = value
     return jax.tree.unflatten(structure, values)
 
-  def _tell(self, places, side, way, values) -> None:
+  def _tell(self, known: list[tuple[str, jax.Array]], side: str, way: str) -> None:
     order, events, largest = next(self._order), [], []
-    for place, value in zip(places, values, strict=True):
+    for place, value in known:
       shape = f"{value.dtype}[{','.join(map(str, value.shape))}]"
       rows = value.shape[0] if value.ndim and side != PARAMETER else 1
       events.append(Event(order, place, side, way, shape, rows))
       # NaN if there is one, else infinite if there is one.
       largest.append(jnp.abs(value).reshape(rows, -1).max(-1))
-    jax.debug.callback(partial(self._told, events), largest)
+    if events:
+      jax.debug.callback(partial(self._told, events), largest)
 
   def _told(self, events: list[Event], largest: list) -> None:
     for event, value in zip(events, largest, strict=True):
