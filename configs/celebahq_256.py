@@ -35,6 +35,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.micro_batches = 1  # parts of a batch whose gradients are summed: less memory, the same step
   c.remat = False  # make activations again for the gradient, not keep them: less memory, more time
   c.phases = ()  # what changes from which image on: configs/README.md
+  c.debug_nans = False  # name the module that makes a NaN; see configs/README.md
   c.mesh = ConfigDict({"data": -1})  # devices along the batch; -1: all
   c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
 
@@ -145,6 +146,8 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.eval = ConfigDict()
   c.eval.every_steps = 2_000
   c.eval.count = 256  # held-out faces
+  c.eval.raw_count = 64  # of them, filled with the raw weights, too; 0: none
+  c.eval.train_count = 256  # training faces, scored alike: do they do better? 0: none
   c.eval.batch_size = 8  # also the rows of a sample grid
   c.eval.masks_folder = ""  # folder of masks; empty: free-form ones
   c.eval.ratio = (0.1, 0.6)  # hole share of those
@@ -159,6 +162,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     c.texture.adversary_starts_at_images = 0
     c.resolution, c.dtype, c.data.workers, c.data.held_out = 64, "float32", 0, 8
     c.log_every_steps, c.eval.every_steps, c.eval.count = 1, 2, 8
+    c.eval.raw_count, c.eval.train_count = 8, 8
   else:
     raise ValueError(f"variant {variant!r} is not one of smoke, small, base, paper")
   return c

@@ -30,6 +30,7 @@ def get_config(variant: str = "") -> ConfigDict:
   c.micro_batches = 1  # parts of a batch whose gradients are summed: less memory, the same step
   c.remat = False  # make activations again for the gradient, not keep them: less memory, more time
   c.phases = ()  # what changes from which image on: configs/README.md
+  c.debug_nans = False  # name the module that makes a NaN; see configs/README.md
   c.mesh = ConfigDict({"data": -1})  # devices along the batch; -1: all
   c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
 
@@ -140,6 +141,8 @@ def get_config(variant: str = "") -> ConfigDict:
   c.eval = ConfigDict()
   c.eval.every_steps = 250
   c.eval.count = 48  # held-out faces
+  c.eval.raw_count = 0  # of them, filled with the raw weights, too; 0: none
+  c.eval.train_count = 0  # training faces, scored alike: do they do better? 0: none
   c.eval.batch_size = 8  # also the rows of a sample grid
   c.eval.masks_folder = ""  # folder of masks; empty: free-form ones
   c.eval.ratio = (0.1, 0.6)  # hole share of those

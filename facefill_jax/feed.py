@@ -56,16 +56,25 @@ class Feed:
   @functools.cache  # noqa: B019
   def fixed(self, resolution: int) -> dict[str, np.ndarray]:
     """The held-out faces and their holes, always the same ones: see `pipeline.fixed_batch`."""
+    return self._fixed(resolution, of_training=False)
+
+  @functools.cache  # noqa: B019
+  def fixed_train(self, resolution: int) -> dict[str, np.ndarray]:
+    """Training faces, as many as `eval.train_count`, with holes like those of `fixed`."""
+    return self._fixed(resolution, of_training=True)
+
+  def _fixed(self, resolution: int, of_training: bool) -> dict[str, np.ndarray]:
     c = self._config
-    first = self._plan.phases[0]
-    _, held_out = self._open(resolution, first.unlabelled_share)
+    sources, source = self._open(resolution, self._plan.phases[0].unlabelled_share)
+    if of_training:
+      source = sources[0][0]
     if c.eval.masks_folder:
       shown = mask_lib.FolderMasks(c.eval.masks_folder)
     else:
       shown = mask_lib.MaskMix({"free_form": 1.0}, ratio=c.eval.ratio)
     return pipeline.fixed_batch(
-      held_out, shown, resolution=resolution, count=c.eval.count, seed=c.seed,
-      on_bad_record=c.data.on_bad_record,
+      source, shown, resolution=resolution, seed=c.seed,
+      count=c.eval.train_count if of_training else c.eval.count, on_bad_record=c.data.on_bad_record,
     )  # fmt: skip
 
   def stream(self, step: int) -> "Stream":

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+import jax
 import numpy as np
 import tensorboardX
 from PIL import Image
@@ -74,6 +75,23 @@ def _drop_after(path: str, step: int) -> None:
   with open(path + ".new", "w", encoding="utf-8") as file:
     file.writelines(kept)
   os.replace(path + ".new", path)
+
+
+def read_record(workdir: str) -> dict[str, str]:
+  """What `Run.write_record` wrote, as Markdown for TensorBoard's text page."""
+  texts = {}
+  for name in ("config.json", "versions.json", "parameters.txt"):
+    with open(os.path.join(workdir, name), encoding="utf-8") as file:
+      texts[name.split(".")[0]] = f"```\n{file.read()}\n```"
+  return texts
+
+
+def memory() -> dict[str, float]:
+  """GiB in use and at the peak on the fullest device of this process; {} if it does not tell."""
+  stats = [device.memory_stats() or {} for device in jax.local_devices()]
+  names = {"memory/gib": "bytes_in_use", "memory/peak_gib": "peak_bytes_in_use"}
+  known = {name: [s[key] for s in stats if key in s] for name, key in names.items()}
+  return {name: max(values) / 2**30 for name, values in known.items() if values}
 
 
 class Progress:

@@ -18,6 +18,7 @@ from facefill_jax import (
   __version__,
   images,
   judges,
+  nans,
   recipe,
   settings,
   sharding,
@@ -202,7 +203,7 @@ class Run:
     self._step_fns = {
       name: jax.jit(
         steps.train_step,
-        donate_argnums=1,
+        donate_argnums=() if self.config.debug_nans else 1,
         out_shardings=(sharding.state_shardings(shapes[name], self.mesh), whole),
       )
       for name in self.trained
@@ -219,7 +220,10 @@ class Run:
     self.prepare(step)
     stage = self.stage_at(name, step).replace(judges=judges)
     rng = jax.random.fold_in(self.rng, 10 + STAGES.index(name))
-    return self.programs.get(self._key(name, step))(stage, state, batch, rng)
+    program = self.programs.get(self._key(name, step))
+    if self.config.debug_nans:
+      program = nans.checked(program, steps.train_step, self._begins[name])
+    return program(stage, state, batch, rng)
 
   def prepare(self, step: int) -> None:
     """Begins to compile the programs of a step, all at once, if that has not been done."""

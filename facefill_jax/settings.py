@@ -10,10 +10,12 @@ KEYS = {
   "": (
     "seed", "size", "dtype", "resolution", "batch_size", "total_images", "stages",
     "texture_starts_at_images", "judge_every_steps", "init_from", "squeezenet_file",
-    "vgg16_file", "log_every_steps", "micro_batches", "remat", "phases", "mesh", "model", "data",
-    "masks", "layout", "texture", "eval", "checkpoint",
+    "vgg16_file", "log_every_steps", "debug_nans", "micro_batches", "remat", "phases", "mesh",
+    "model", "data", "masks", "layout", "texture", "eval", "checkpoint",
   ),
-  "eval": ("every_steps", "count", "batch_size", "masks_folder", "ratio"),
+  "eval": (
+    "every_steps", "count", "raw_count", "train_count", "batch_size", "masks_folder", "ratio",
+  ),
   "checkpoint": ("every_steps", "every_minutes", "keep"),
 }  # fmt: skip
 """Keys of what is not handed to a function whole; see `splat` for the other sections."""
@@ -33,18 +35,22 @@ COUNTS = (
 )  # fmt: skip
 """What must be 1 or more."""
 
+MAY_BE_0 = ("eval.raw_count", "eval.train_count")
+"""What must be 0 or more."""
+
 
 def check(config: ConfigDict) -> None:
-  """Raises ValueError for keys that are not those of KEYS, and for counts below 1."""
+  """Raises ValueError for keys that are not those of KEYS, and for counts below 1 or 0."""
   for section, keys in KEYS.items():
     check_keys(section, config[section] if section else config, keys, keys)
   for section, keys in NEEDED.items():
     check_keys(section, config[section], {*config[section], *keys}, keys)
-  for name in COUNTS:
+  for name in (*COUNTS, *MAY_BE_0):
+    least = 0 if name in MAY_BE_0 else 1
     section, _, key = name.rpartition(".")
     value = (config[section] if section else config).get(key, 1)
-    if not isinstance(value, int) or value < 1:
-      raise ValueError(f"config.{name} is {value!r}: give a whole number, 1 or more")
+    if not isinstance(value, int) or value < least:
+      raise ValueError(f"config.{name} is {value!r}: give a whole number, {least} or more")
 
 
 def check_keys(

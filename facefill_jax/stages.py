@@ -209,6 +209,7 @@ class Stage:
   """One stage: static networks, optimisers and numbers; its leaves are the judges' weights.
 
   Attributes:
+    numbers, critic_numbers: what the optimisers are made from.
     weights: weight of each generator term, by name.
     adversary: "wgan_gp" or "hinge_r1".
     penalty: weight of the gradient penalty, wgan_gp's or hinge_r1's; penalty_every: it is asked at
@@ -228,6 +229,8 @@ class Stage:
   critic: Critic = flax.struct.field(pytree_node=False)
   optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
   critic_optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
+  numbers: Optimiser = flax.struct.field(pytree_node=False)
+  critic_numbers: Optimiser = flax.struct.field(pytree_node=False)
   weights: tuple = flax.struct.field(pytree_node=False)
   adversary: str = flax.struct.field(pytree_node=False)
   penalty: float = flax.struct.field(pytree_node=False)
@@ -295,6 +298,8 @@ def make_stage(
     critic=getattr(networks, f"{name}_critic"),
     optimiser=optimiser.make(),
     critic_optimiser=critic_optimiser.make(),
+    numbers=optimiser,
+    critic_numbers=critic_optimiser,
     weights=tuple(sorted((k, float(v)) for k, v in losses.items())),
     adversary=adversary,
     penalty=float(penalty),

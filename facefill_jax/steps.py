@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float
 
-from facefill_jax import augmentation, images, losses
+from facefill_jax import augmentation, diagnosis, images, losses
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import TextureNet
 from facefill_jax.objectives import ADVERSARIAL
@@ -62,7 +62,8 @@ def train_step(
     rng: the run's key; the step is folded in here.
 
   Returns:
-    The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, gradient norms.
+    The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, images seen, the
+    average's half-life, and what `diagnosis.of_update` says of both networks.
   """
   keys = jax.random.split(jax.random.fold_in(rng, state.step), 5 if stage.augment.active else 3)
   inputs_rng, critic_rng, terms_rng, *augment_rngs = keys
@@ -99,7 +100,8 @@ def train_step(
     turn = (state.step + 1) % stage.generator_every == 0
     state, generator_metrics = jax.lax.cond(turn, update, keep, state)
   state = state.replace(step=state.step + 1, images=state.images + number)
-  return state, metrics | generator_metrics
+  metrics |= {"images": state.images, "ema_half_life_images": _half_life(stage, state.images)}
+  return state, jax.tree.map(jnp.float32, metrics | generator_metrics)
 
 
 @flax.struct.dataclass
@@ -159,7 +161,9 @@ def _update_critic(stage, state, parts, generate):
     grads, state.critic_opt_state, state.critic_params
   )
   params = optax.apply_updates(state.critic_params, updates)
-  metrics |= {"critic/gradient_norm": optax.tree.norm(grads)}
+  metrics |= diagnosis.of_update(
+    "critic/", stage.critic_numbers, state.critic_params, grads, updates, state.critic_opt_state
+  )
   return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
 
 
@@ -243,15 +247,19 @@ def _update_generator(stage, state, parts, generate, number, rng):
   params = optax.apply_updates(state.params, updates)
   count = (state.images + number).astype(jnp.float32)
   ema = _average(stage, state.ema, params, count, number * stage.generator_every)
-  metrics |= {"gradient_norm": optax.tree.norm(grads)}
+  metrics |= diagnosis.of_update("", stage.numbers, state.params, grads, updates, state.opt_state)
   return state.replace(params=params, opt_state=opt_state, ema=ema), metrics
 
 
 def _average(stage, ema, params, seen, batch_size):
   """Exponential moving average; half-life min(h, .05 * images seen), as StyleGAN's ramp-up."""
-  half_life = jnp.minimum(stage.ema_half_life_images, 0.05 * seen)
-  decay = jnp.exp2(-batch_size / jnp.maximum(half_life, 1e-8))
+  decay = jnp.exp2(-batch_size / jnp.maximum(_half_life(stage, seen), 1e-8))
   return jax.tree.map(lambda e, p: p + decay * (e - p), ema, params)
+
+
+def _half_life(stage, seen):
+  """In images."""
+  return jnp.minimum(stage.ema_half_life_images, 0.05 * seen)
 
 
 def predict_layout(

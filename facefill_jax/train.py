@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from facefill_jax import hooks, sharding, stages
+from facefill_jax import contrasts, hooks, sharding, snapshots, stages
 from facefill_jax.checkpoint import Checkpoints
 from facefill_jax.evaluation import scoring
 from facefill_jax.run import JUDGE, Run
@@ -103,23 +103,21 @@ def advance(run: Run, states, batch, step: int):
 
 def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   """Scores the held-out faces and draws the sample grid."""
-  fill = run.filler(states)
-  resolution = run.plan.at(step).resolution
-  fixed = run.feed.fixed(resolution)
+  fixed = run.feed.fixed(run.plan.at(step).resolution)
   rows = list(scoring.slices(fixed, min(run.config.eval.batch_size, len(fixed["photo"]))))
-  scores = scoring.score_all(fill, rows, run.scorer(resolution))
-  if TEXTURE not in states:
-    scores = {name: value for name, value in scores.items() if name.startswith("layout")}
-  scores = {f"eval/{name}": value for name, value in scores.items()}
+  scores = {f"eval/{name}": value for name, value in contrasts.score(run, states, rows).items()}
+  scores |= contrasts.contrasts(run, states, rows, step)
   writer.write_scalars(step, scores)
   named = {name: scores[f"eval/{name}"] for name in _SHOWN_SCORES if f"eval/{name}" in scores}
   line = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
   print(f"step {step}  held-out faces: {line}", file=sys.stderr, flush=True)
   count = len(rows[0]["photo"])  # faces from all over the fixed ones
   first = {k: v[:: len(fixed["photo"]) // count][:count] for k, v in fixed.items()}
-  found = {name: np.asarray(value) for name, value in fill(first).items()}
+  found = {name: np.asarray(value) for name, value in run.filler(states)(first).items()}
   grid = hooks.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
-  hooks.save_picture(os.path.join(run.workdir, "samples", f"{step:07d}.png"), grid)
+  folder = os.path.join(run.workdir, "samples")
+  hooks.save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
+  snapshots.write_history(folder, step, len(first["photo"]))
   writer.write_images(step, {"samples": grid})
 
 
@@ -134,10 +132,13 @@ def _log(run: Run, step: int, metrics, stream, progress: hooks.Progress, writer)
   values["photos_per_second"] = progress.report(step, run.plan.at(step - 1).batch_size, shown)
   if stream.skipped is not None:
     values["skipped_records"] = stream.skipped.count
-  writer.write_scalars(step, values)
-  wrong = {name: value for name, value in values.items() if not np.isfinite(value)}
+  writer.write_scalars(step, values | hooks.memory())
+  wrong = [f"{name} {value}" for name, value in values.items() if not np.isfinite(value)]
   if wrong:
-    raise FloatingPointError(f"step {step}: not finite: {wrong}; see {run.workdir}/metrics.jsonl")
+    raise FloatingPointError(
+      f"step {step}: not finite: {', '.join(wrong)}; see {run.workdir}/metrics.jsonl, and with "
+      "--config.debug_nans=True which module it was"
+    )
 
 
 def _say_what_next(run: Run, directory: str) -> None:

@@ -37,6 +37,7 @@ def config(**changes):
   c.size, c.batch_size, c.total_images, c.texture_starts_at_images = SIZE, 4, 24, 8
   c.log_every_steps, c.judge_every_steps = 1, 3
   c.eval.every_steps, c.eval.count, c.eval.batch_size = 3, 3, 2
+  c.eval.raw_count, c.eval.train_count = 2, 3
   c.checkpoint.every_steps = 3
   for stage in (c.layout, c.texture):
     stage.optimiser.warmup_images, stage.optimiser.decay_images = 8, 12

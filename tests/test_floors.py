@@ -2,11 +2,11 @@
 
     floor 0  vocabulary   types, labels, images (in this order)
     floor 1  pure maths   models/, losses, augmentation, metrics/
-    floor 2  two stages   objectives, stages, steps (in this order)
-    floor 3  the world    sharding, data/, checkpoint, weights, judges/, hooks, photo, frame,
-                          phases, programs
-    floor 4  wiring       settings, recipe, feed, run, train, evaluation/, baselines, inpaint,
-                          labelling, bench/
+    floor 2  two stages   objectives, stages, diagnosis, steps (in this order)
+    floor 3  the world    sharding, data/, checkpoint, weights, judges/, hooks, snapshots, photo,
+                          frame, phases, programs
+    floor 4  wiring       settings, recipe, feed, run, train, contrasts, nans, evaluation/,
+                          baselines, inpaint, labelling, bench/
     edge                  main, cli/, web/
 A module imports lower floors only; parts of floors 1 and 3 never import each other.
 """
@@ -24,13 +24,14 @@ PACKAGE = "facefill_jax"
 FLOORS = {
   0: ("types", "labels", "images"),
   1: ("models", "losses", "augmentation", "metrics"),
-  2: ("objectives", "stages", "steps"),
+  2: ("objectives", "stages", "diagnosis", "steps"),
   3: (
-    "sharding", "data", "checkpoint", "weights", "judges", "hooks", "photo", "frame", "phases",
-    "programs",
+    "sharding", "data", "checkpoint", "weights", "judges", "hooks", "snapshots", "photo", "frame",
+    "phases", "programs",
   ),
   4: (
-    "settings", "recipe", "feed", "run", "train", "evaluation", "baselines", "inpaint",
+    "settings", "recipe", "feed", "run", "train", "contrasts", "nans", "evaluation", "baselines",
+    "inpaint",
     "labelling", "bench",
   ),
   5: ("main", "cli", "web"),

@@ -18,9 +18,9 @@ from facefill_jax.objectives import LayoutObjective, TextureObjective
 TERMS = {"layout": LayoutObjective.TERMS, "texture": TextureObjective.TERMS}
 RATE = 1e-3
 STEADY = stages.Optimiser("adam", RATE, 0.0, 0.99, 0.0, 1.0, 0, 0, 100)
-CRITIC_METRICS = {
-  f"critic/{name}" for name in ("real", "fake", "penalty", "loss", "gradient_norm")
-}  # fmt: skip
+UPDATE = {"gradient_norm", "clip_factor", "update_ratio", "learning_rate"}
+CRITIC_METRICS = {f"critic/{name}" for name in UPDATE | {"real", "fake", "penalty", "loss"}}
+COUNTERS = {"images", "ema_half_life_images"}
 
 
 def make_stage(name, networks, params, weights=None, **options):
@@ -71,7 +71,9 @@ def check_sound(state, metrics, stage):
   terms = {f"loss/{name}" for name, weight in stage.weights if weight}
   more = {"critic/sign"} if stage.adversary == stages.HINGE_R1 else set()
   more |= {"critic/augment"} if stage.augment.active else set()
-  assert set(metrics) == terms | CRITIC_METRICS | more | {"loss/total", "gradient_norm"}
+  of_modules = {name for name in metrics if "gradient_norm/" in name}
+  wanted = terms | CRITIC_METRICS | more | {"loss/total"} | UPDATE | COUNTERS
+  assert of_modules and set(metrics) - of_modules == wanted
   for name, value in metrics.items():
     assert value.dtype == jnp.float32 and value.shape == (), name
     assert np.isfinite(value), name

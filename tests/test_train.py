@@ -67,17 +67,44 @@ def test_metrics(done):
   assert scored[6]["eval/photos"] == 3
 
 
+def test_what_evaluation_holds_beside_its_scores(done):
+  lines = lines_of(done.workdir / "metrics.jsonl")
+  (scored,) = (line for line in lines if line["step"] == 6 and "eval/photos" in line)
+  assert scored["eval_raw/photos"] == 2 and scored["eval_train/photos"] == 3
+  for name in ("hole_psnr", "layout_miou"):
+    assert np.isfinite(scored[f"eval_train/{name}"]) and scored[f"eval_raw/{name}"] != 0
+    assert scored[f"average_gain/{name}"] != 0, "raw weights and averages cannot be equal"
+  for stage in ("layout", "texture"):
+    real, fake, trained, share = (
+      scored[f"{stage}/critic/{name}"]
+      for name in ("held_out_real", "held_out_fake", "train_real", "overfitting")
+    )
+    assert share == pytest.approx((trained - real) / (trained - fake), rel=1e-2)
+
+
+def test_what_a_step_tells_of_its_update(done):
+  c = short_run.config()
+  lines = lines_of(done.workdir / "metrics.jsonl")
+  (line,) = (line for line in lines if line["step"] == 6 and "photos_per_second" in line)
+  assert line["layout/images"] == 24 and line["texture/images"] == 16
+  assert line["texture/ema_half_life_images"] == pytest.approx(0.05 * 16)
+  assert 0 < line["texture/learning_rate"] < c.texture.optimiser.lr  # it decays
+  assert line["texture/critic/learning_rate"] == pytest.approx(c.texture.critic_optimiser.lr)
+  assert line["texture/gradient_norm/encoder"] > 0 and line["layout/gradient_norm/vit"] > 0
+
+
 def test_event_file(done):
   (events,) = (done.workdir / "events").iterdir()
   assert events.name.startswith("events.out.tfevents.")
   content = events.read_bytes()
   assert b"texture/loss/total" in content and b"samples" in content
+  assert b"warmup_images" in content and b"cnn/stem/kernel" in content  # config and parameters
 
 
 def test_samples(done):
   paths = sorted((done.workdir / "samples").iterdir())
-  assert [path.name for path in paths] == ["0000003.png", "0000006.png"]
-  for path in paths:
+  assert [path.name for path in paths] == ["0000003.png", "0000006.png", "history.webp"]
+  for path in paths[:2]:
     with Image.open(path) as image:
       assert image.size == (4 * 64, 2 * 64) and image.mode == "RGB"
 
@@ -189,3 +216,11 @@ def test_layout_then_texture(tmp_path):
   one, two = ((run.workdir / "model" / "layout.safetensors").read_bytes()
               for run in (layout, texture))  # fmt: skip
   assert one == two and (texture.workdir / "model" / "texture.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_debug_nans_names_a_module_of_a_run_that_blows_up(tmp_path):
+  c = short_run.config(debug_nans=True, stages="layout", texture_starts_at_images=0)
+  c.layout.optimiser.lr, c.layout.optimiser.warmup_images = 1e37, 0
+  with pytest.raises(FloatingPointError, match=r"step 2: layout: layout/\S+ gives \w+ \(forward, "):
+    short_run.train(c, tmp_path / "run")
