@@ -7,8 +7,13 @@ from collections.abc import Callable, Hashable
 class Programs:
   """Programs by a key. Tracing shares Python with the run; compiling, the long part, does not."""
 
-  def __init__(self, at_once: int = 2):
-    """at_once: how many are made at a time."""
+  def __init__(self, at_once: int = 2, exclusive: bool = False):
+    """Args:
+    at_once: how many are made at a time.
+    exclusive: give none out while others are in the making. Several devices of one CPU share its
+      threads with the compiler, and abort when one has long waited for another.
+    """
+    self.exclusive = exclusive
     self._pool = concurrent.futures.ThreadPoolExecutor(at_once, "compile")
     self._found: dict[Hashable, concurrent.futures.Future] = {}
 
@@ -25,6 +30,8 @@ class Programs:
 
   def get(self, key: Hashable) -> Callable:
     """The program; waits for it, and raises what its making raised."""
+    if self.exclusive:
+      concurrent.futures.wait(self._found.values())
     return self._found[key].result()
 
   def close(self) -> None:

@@ -99,7 +99,8 @@ class Run:
       raise ValueError(f"texture.perceptual is {kind!r}: give its weights as {kind}_file")
     squeezenet = perceptual.load_squeezenet(c.squeezenet_file) if c.squeezenet_file else None
     self.squeezenet = squeezenet
-    self.perceptual = judges.read("vgg16", c.vgg16_file) if kind == "vgg16" else squeezenet
+    found = judges.read("vgg16", c.vgg16_file) if kind == "vgg16" else squeezenet
+    self.perceptual = jax.device_put(found, sharding.replicated(self.mesh))  # once, not each step
 
   def _changes(self) -> set[int]:
     """Steps from which on some stage's program is another one."""
@@ -208,7 +209,8 @@ class Run:
       )
       for name in self.trained
     }
-    self.programs = Programs()
+    several = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    self.programs = Programs(exclusive=several)
     self.make_batch = jax.jit(steps.make_batch, out_shardings=split)
     attach = partial(steps.attach_layout, self.networks.layout)
     self.attach = jax.jit(attach, out_shardings=split)
@@ -235,7 +237,7 @@ class Run:
   def prepare_next(self, step: int) -> None:
     """Begins to compile the programs that will be needed next, after those of `step`."""
     later = [change for change in self.compiles_at if change > step]
-    if later:
+    if later and not self.programs.exclusive:
       self.prepare(later[0])
 
   def _key(self, name: str, step: int):

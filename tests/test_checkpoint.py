@@ -24,6 +24,7 @@ def states(seed=0, width=3):
     opt_state=({"count": jnp.int32(7)}, {"mu": weights * 2}),
     critic_params={"b": weights.astype(jnp.bfloat16)},
     critic_opt_state=(),
+    augment=jnp.float32(0.3),
   )
   return {"layout": state, "judge": {"a": {"kernel": weights - 1}}}
 

@@ -35,6 +35,23 @@ def test_a_program_takes_only_what_it_was_made_for():
   programs.close()
 
 
+def test_exclusive_programs_wait_for_each_other():
+  programs, begun, go_on = Programs(exclusive=True), threading.Event(), threading.Event()
+
+  def slow():
+    begun.set()
+    go_on.wait(10)
+    return (SHAPE,)
+
+  programs.prepare("double", jax.jit(lambda x: 2 * x), lambda: (SHAPE,))
+  programs.prepare("slow", jax.jit(lambda x: 3 * x), slow)
+  begun.wait(10)
+  threading.Timer(0.2, go_on.set).start()
+  programs.get("double")
+  assert go_on.is_set()
+  programs.close()
+
+
 def test_what_goes_wrong_is_raised_where_it_is_needed():
   programs = Programs()
   programs.prepare("bad", jax.jit(lambda x: x + jnp.ones(2)), lambda: (SHAPE,))

@@ -96,6 +96,7 @@ def test_two_devices_compute_what_one_does(micro, micro_params, layout_stage):
     opt_state=stage.optimiser.init(micro_params["layout"]),
     critic_params=micro_params["layout_critic"],
     critic_opt_state=stage.critic_optimiser.init(micro_params["layout_critic"]),
+    augment=np.float32(0),
   )
   results = []
   for count in (1, 2):
