@@ -3,6 +3,7 @@
 All of it is done at an evaluation, on the same fixed faces and holes each time.
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -79,9 +80,10 @@ def critic_scores(run, states, name: str, held_out, trained) -> dict[str, float]
     seen are fakes. {} if no photo has a valid answer (a layout critic without labels).
   """
   state, stage = states[name], run.stages[name]
-  ask = partial(
-    _ask, stage.objective, stage.net, stage.critic, run.networks.layout, name == TEXTURE
-  )
+  objective = dataclasses.replace(stage.objective, active=frozenset())  # one fill is enough
+  if name == TEXTURE:  # every photo has a fair answer
+    objective = dataclasses.replace(objective, swapped_layout_share=0.0)
+  ask = partial(_ask, objective, stage.net, stage.critic, run.networks.layout, name == TEXTURE)
   of = lambda rows: _means(  # noqa: E731
     ask(state.params, state.critic_params, run.layout_params(states), batch, count)
     for batch, count in _padded(rows, len(held_out[0]["photo"]))

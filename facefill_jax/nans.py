@@ -2,8 +2,8 @@
 
 A step whose metrics are not finite is run again, as one compiled program in which every module's
 inputs, outputs and parameters pass through probes. A probe hands its value on; on the way forward
-it looks at the value, on the way back at the gradient, and tells the host the largest number of
-each row. Probes are numbered when they are traced, which is the order of the computation, and on
+it looks at the value, on the way back at the gradient, and tells the host how many rows of it are
+not finite. Probes are numbered when they are traced, which is the order of the computation, and on
 the way back of the gradient's: the first that tells is the culprit.
 """
 
@@ -145,22 +145,21 @@ class Probes:
     return jax.tree.unflatten(structure, values)
 
   def _tell(self, known: list[tuple[str, jax.Array]], side: str, way: str) -> None:
-    order, events, largest = next(self._order), [], []
+    order, events, looks = next(self._order), [], []
     for place, value in known:
       shape = f"{value.dtype}[{','.join(map(str, value.shape))}]"
       rows = value.shape[0] if value.ndim and side != PARAMETER else 1
       events.append(Event(order, place, side, way, shape, rows))
       # NaN if there is one, else infinite if there is one.
-      largest.append(jnp.abs(value).reshape(rows, -1).max(-1))
+      largest = jnp.abs(value).reshape(rows, -1).max(-1)
+      looks.append(jnp.stack([(~jnp.isfinite(largest)).sum(), jnp.isnan(largest).any()]))
     if events:
-      jax.debug.callback(partial(self._told, events), largest)
+      jax.debug.callback(partial(self._told, events), jnp.stack(looks))
 
-  def _told(self, events: list[Event], largest: list) -> None:
-    for event, value in zip(events, largest, strict=True):
-      value = np.asarray(value, np.float32)
-      wrong, nan = int((~np.isfinite(value)).sum()), bool(np.isnan(value).any())
+  def _told(self, events: list[Event], looks) -> None:
+    for event, (wrong, nan) in zip(events, np.asarray(looks), strict=True):
       if wrong:
-        self.found.append(dataclasses.replace(event, wrong=wrong, nan=nan))
+        self.found.append(dataclasses.replace(event, wrong=int(wrong), nan=bool(nan)))
 
 
 def not_finite(tree: Any) -> list[str]:
@@ -189,7 +188,7 @@ def checked(step_fn: Callable, step: Callable, begins: int) -> Callable:
     made, metrics = step_fn(stage, state, batch, rng)
     wrong = [name for name, value in jax.device_get(metrics).items() if not np.isfinite(value)]
     if wrong:
-      wrong.sort(key=lambda name: ("gradient_norm" in name, name))
+      wrong.sort(key=lambda name: (not name.startswith("loss/"), "gradient_norm" in name, name))
       found = explain(step, stage, state, batch, rng)
       number = begins + int(state.step) + 1
       raise FloatingPointError(
