@@ -45,6 +45,7 @@ def train(config: ConfigDict, workdir: str) -> str:
     states, step = run.restore(checkpoints)
     run.write_record()
     with hooks.MetricWriter(workdir, step) as writer, run.feed.stream(step) as stream:
+      writer.write_texts(step, hooks.read_record(workdir))
       states = loop(run, states, step, stream, checkpoints, writer)
   run.programs.close()
   directory = run.save_model(states)

@@ -110,7 +110,7 @@ def test_resumed_through_a_change_of_phase(tmp_path):
   straight = short_run.train(config(), tmp_path / "run")
   state = straight.states["layout"]
   assert (state.step, state.images) == (6, 36)  # 3 of 4, then 3 of 8
-  shown = sorted(path.name for path in (straight.workdir / "samples").iterdir())
+  shown = sorted(path.name for path in (straight.workdir / "samples").glob("*.png"))
   assert shown == ["0000003.png", "0000006.png"]
   for name in shown:  # what is seen at a change is seen as what follows
     with Image.open(straight.workdir / "samples" / name) as picture:

@@ -91,7 +91,9 @@ def test_what_a_step_tells_of_its_update(done):
   # After 5 updates: two thirds of a cosine from step 3 to 6 that ends at .05.
   decayed = 0.05 + 0.95 * (1 + np.cos(2 / 3 * np.pi)) / 2
   assert line["layout/learning_rate"] == pytest.approx(decayed * c.layout.optimiser.lr, abs=1e-6)
-  assert line["texture/learning_rate"] == pytest.approx(c.texture.optimiser.lr, abs=1e-6)
+  # After 3 updates of 4 photos: a third of one that begins after 8 photos of warm-up.
+  decayed = 0.05 + 0.95 * (1 + np.cos(1 / 3 * np.pi)) / 2
+  assert line["texture/learning_rate"] == pytest.approx(decayed * c.texture.optimiser.lr, abs=1e-6)
   assert line["texture/critic/learning_rate"] == pytest.approx(c.texture.critic_optimiser.lr)
   assert line["texture/gradient_norm/encoder"] > 0 and line["layout/gradient_norm/vit"] > 0
 
