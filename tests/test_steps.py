@@ -277,7 +277,11 @@ def uneven_batch(networks, params):
   ("name", "options"),
   [
     ("layout", {"penalty": 10.0}),
-    ("texture", {"adversary": "hinge_r1", "swapped_layout_share": 0.5, "true_layout_share": 0.3}),
+    pytest.param(
+      "texture",
+      {"adversary": "hinge_r1", "swapped_layout_share": 0.5, "true_layout_share": 0.3},
+      marks=pytest.mark.slow,
+    ),
   ],
 )
 def test_micro_batches_are_one_batch(micro, micro_params, name, options):
