@@ -5,8 +5,11 @@ Compiling is what tests cost. Programs compiled by one worker, or by an earlier 
 
 import os
 
+# Two devices share two cores: on a busy machine one waits for the other longer than XLA's 40 s.
 os.environ["XLA_FLAGS"] = (
-  os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=2"
+  os.environ.get("XLA_FLAGS", "")
+  + " --xla_force_host_platform_device_count=2"
+  + " --xla_cpu_collective_call_terminate_timeout_seconds=900"
 ).strip()
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
