@@ -47,6 +47,7 @@ class Feed:
     seed = self._config.seed
     return settings.splat("data", opening.open_data, choice, resolution=resolution, seed=seed)
 
+  @functools.cache  # noqa: B019
   def _masks(self, ratio: tuple[float, float]) -> mask_lib.MaskMix:
     options = self._config.masks.to_dict() | {"ratio": ratio}
     masks = settings.splat("masks", mask_lib.MaskMix, options)
@@ -63,17 +64,20 @@ class Feed:
     """Training faces, as many as `eval.train_count`, with holes like those of `fixed`."""
     return self._fixed(resolution, of_training=True)
 
+  @functools.cached_property
+  def _fixed_masks(self) -> mask_lib.FolderMasks | mask_lib.MaskMix:
+    choice = self._config.eval
+    if choice.masks_folder:
+      return mask_lib.FolderMasks(choice.masks_folder)
+    return mask_lib.MaskMix({"free_form": 1.0}, ratio=choice.ratio)
+
   def _fixed(self, resolution: int, of_training: bool) -> dict[str, np.ndarray]:
     c = self._config
     sources, source = self._open(resolution, self._plan.phases[0].unlabelled_share)
     if of_training:
       source = sources[0][0]
-    if c.eval.masks_folder:
-      shown = mask_lib.FolderMasks(c.eval.masks_folder)
-    else:
-      shown = mask_lib.MaskMix({"free_form": 1.0}, ratio=c.eval.ratio)
     return pipeline.fixed_batch(
-      source, shown, resolution=resolution, seed=c.seed,
+      source, self._fixed_masks, resolution=resolution, seed=c.seed,
       count=c.eval.train_count if of_training else c.eval.count, on_bad_record=c.data.on_bad_record,
     )  # fmt: skip
 

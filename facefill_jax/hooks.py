@@ -77,15 +77,6 @@ def _drop_after(path: str, step: int) -> None:
   os.replace(path + ".new", path)
 
 
-def read_record(workdir: str) -> dict[str, str]:
-  """What `Run.write_record` wrote, as Markdown for TensorBoard's text page."""
-  texts = {}
-  for name in ("config.json", "versions.json", "parameters.txt"):
-    with open(os.path.join(workdir, name), encoding="utf-8") as file:
-      texts[name.split(".")[0]] = f"```\n{file.read()}\n```"
-  return texts
-
-
 def memory() -> dict[str, float]:
   """GiB in use and at the peak on the fullest device of this process; {} if it does not tell."""
   stats = [device.memory_stats() or {} for device in jax.local_devices()]

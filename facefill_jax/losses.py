@@ -83,7 +83,7 @@ def cross_entropy(
   if confidence is not None:
     check_same_shape(labels=labels, confidence=confidence)
     weight = weight * confidence
-  return (weight * ce).sum() / jnp.maximum(weight.sum(), 1e-6)
+  return _weighted_mean(ce, weight)
 
 
 def soft_cross_entropy(
@@ -106,8 +106,11 @@ def soft_cross_entropy(
   if confidence is None:
     return masked_mean(ce, where)
   check_same_shape(ce=ce, where=where, confidence=confidence)
-  weight = jnp.where(where, confidence, 0.0)
-  return (weight * ce).sum() / jnp.maximum(weight.sum(), 1e-6)
+  return _weighted_mean(ce, jnp.where(where, confidence, 0.0))
+
+
+def _weighted_mean(values, weight):
+  return (weight * values).sum() / jnp.maximum(weight.sum(), 1e-6)
 
 
 def soft_dice(

@@ -44,7 +44,7 @@ class LayoutObjective:
   """Labels of the whole face from the photo with its hole.
 
   Attributes:
-    parser: the layout network (kept for symmetry with the texture stage; not used).
+    parser: the layout network that trains.
     active: the terms whose weight is not 0; the others are not computed.
   """
 

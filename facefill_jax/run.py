@@ -29,7 +29,6 @@ from facefill_jax import (
 from facefill_jax.checkpoint import Checkpoints
 from facefill_jax.evaluation import fills, scoring
 from facefill_jax.feed import Feed
-from facefill_jax.models import perceptual
 from facefill_jax.programs import Programs
 from facefill_jax.stages import LAYOUT, STAGES, TEXTURE
 
@@ -97,8 +96,8 @@ class Run:
     kind, files = c.texture.perceptual, {"squeezenet": c.squeezenet_file, "vgg16": c.vgg16_file}
     if kind in files and not files[kind]:
       raise ValueError(f"texture.perceptual is {kind!r}: give its weights as {kind}_file")
-    squeezenet = perceptual.load_squeezenet(c.squeezenet_file) if c.squeezenet_file else None
-    self.squeezenet = squeezenet
+    file = c.squeezenet_file
+    self.squeezenet = squeezenet = judges.read("squeezenet_caffe", file) if file else None
     found = judges.read("vgg16", c.vgg16_file) if kind == "vgg16" else squeezenet
     self.perceptual = jax.device_put(found, sharding.replicated(self.mesh))  # once, not each step
 
@@ -209,8 +208,9 @@ class Run:
       )
       for name in self.trained
     }
+    # Several devices of one CPU share its threads with the compiler: one step may abort, waiting.
     several = jax.default_backend() == "cpu" and jax.local_device_count() > 1
-    self.programs = Programs(exclusive=several)
+    self.programs = Programs(at_once=0 if several else 2)
     self.make_batch = jax.jit(steps.make_batch, out_shardings=split)
     attach = partial(steps.attach_layout, self.networks.layout)
     self.attach = jax.jit(attach, out_shardings=split)
@@ -218,34 +218,33 @@ class Run:
     self._fill = fills.make_filler(self.networks)
 
   def train_step(self, name: str, step: int, judges, state, batch):
-    """One step of a stage, by a program of its own for each phase: (state, metrics)."""
-    self.prepare(step)
-    stage = self.stage_at(name, step).replace(judges=judges)
+    """One step of a stage by the program that `prepare` made for it: (state, metrics)."""
+    stage = self.stage_at(name, step)
+    program = self.programs.get(self._key(stage, step))
     rng = jax.random.fold_in(self.rng, 10 + STAGES.index(name))
-    program = self.programs.get(self._key(name, step))
     if self.config.debug_nans:
       program = nans.checked(program, steps.train_step, self._begins[name])
-    return program(stage, state, batch, rng)
+    return program(stage.replace(judges=judges), state, batch, rng)
 
   def prepare(self, step: int) -> None:
     """Begins to compile the programs of a step, all at once, if that has not been done."""
     for name in self.trained:
       if step >= self._begins[name]:
-        shapes = partial(self._step_shapes, name, step)
-        self.programs.prepare(self._key(name, step), self._step_fns[name], shapes)
+        stage = self.stage_at(name, step)
+        shapes = partial(self._step_shapes, stage, step)
+        self.programs.prepare(self._key(stage, step), self._step_fns[name], shapes)
 
   def prepare_next(self, step: int) -> None:
     """Begins to compile the programs that will be needed next, after those of `step`."""
     later = [change for change in self.compiles_at if change > step]
-    if later and not self.programs.exclusive:
+    if later:
       self.prepare(later[0])
 
-  def _key(self, name: str, step: int):
-    phase, stage = self.plan.at(step), self.stage_at(name, step)
-    active = stage.objective.active
-    return name, phase.resolution, phase.batch_size, phase.micro_batches, active
+  def _key(self, stage: stages.Stage, step: int):
+    phase, active = self.plan.at(step), stage.objective.active
+    return stage.name, phase.resolution, phase.batch_size, phase.micro_batches, active
 
-  def _step_shapes(self, name: str, step: int) -> tuple:
+  def _step_shapes(self, stage: stages.Stage, step: int) -> tuple:
     """The arguments of a stage's step, as shapes."""
     whole, split = sharding.replicated(self.mesh), sharding.batch_sharding(self.mesh)
     placed, phase, shapes = sharding.placed, self.plan.at(step), self.shapes
@@ -257,13 +256,14 @@ class Run:
       maps if self.feed.confidence else None,
     )  # fmt: skip
     seen_through = stages.Judges()
-    if name == TEXTURE:
+    if stage.name == TEXTURE:
       batch = jax.eval_shape(
         partial(steps.attach_layout, self.networks.layout), shapes[JUDGE], batch
       )
       seen_through = stages.Judges(layout=shapes[JUDGE], perceptual=self.perceptual)
-    state = placed(shapes[name], sharding.state_shardings(shapes[name], self.mesh))
-    stage = self.stage_at(name, step).replace(judges=placed(seen_through, whole))
+    state = shapes[stage.name]
+    state = placed(state, sharding.state_shardings(state, self.mesh))
+    stage = stage.replace(judges=placed(seen_through, whole))
     return stage, state, placed(batch, split), placed(jax.eval_shape(lambda: self.rng), whole)
 
   @functools.cache  # noqa: B019 (one run, few resolutions)
@@ -287,18 +287,24 @@ class Run:
 
   # What is written ----------------------------------------------------------------------------
 
-  def write_record(self) -> None:
-    """The resolved configuration, the versions and the parameters' names into the workdir."""
+  def write_record(self) -> dict[str, str]:
+    """The resolved configuration, the versions and the parameters' names into the workdir.
+
+    Returns:
+      The same as Markdown, for TensorBoard's text page.
+    """
+    overview = partial(parameter_overview.get_parameter_overview, include_stats=False)
+    tables = [f"{name}\n{overview(self.shapes[name].params)}\n" for name in self.trained]
+    texts = {
+      "config.json": json.dumps(self.config.to_dict(), indent=2),
+      "versions.json": json.dumps(self.versions, indent=2),
+      "parameters.txt": "".join(tables),
+    }
     os.makedirs(self.workdir, exist_ok=True)
-    for name, value in (("config", self.config.to_dict()), ("versions", self.versions)):
-      with open(os.path.join(self.workdir, f"{name}.json"), "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=2)
-    with open(os.path.join(self.workdir, "parameters.txt"), "w", encoding="utf-8") as file:
-      for name in self.trained:
-        table = parameter_overview.get_parameter_overview(
-          self.shapes[name].params, include_stats=False
-        )
-        file.write(f"{name}\n{table}\n")
+    for name, text in texts.items():
+      with open(os.path.join(self.workdir, name), "w", encoding="utf-8") as file:
+        file.write(text)
+    return {name.split(".")[0]: f"```\n{text}\n```" for name, text in texts.items()}
 
   def save_model(self, states) -> str:
     """Writes the averages with what one must know to use them; returns the directory."""

@@ -162,6 +162,9 @@ class Optimiser:
   final: float = 0.05
   legs: tuple[tuple[int, int, int, float], ...] = ((0, 0, 1, 1.0),)
 
+  def __post_init__(self):
+    choose("optimiser", self.name, {"adam": 0, "adamw": 0})
+
   def schedule(self) -> optax.Schedule:
     """Learning rate as a function of the number of updates before."""
     begins, seen, each, factors = (np.array(column) for column in zip(*self.legs, strict=True))
@@ -181,19 +184,10 @@ class Optimiser:
     return rate
 
   def make(self) -> optax.GradientTransformation:
-    """The optax chain.
-
-    Raises:
-      ValueError: an unknown name.
-    """
-    schedule = self.schedule()
-    kinds = {
-      "adam": lambda: optax.adam(schedule, self.b1, self.b2),
-      "adamw": lambda: optax.adamw(schedule, self.b1, self.b2, weight_decay=self.weight_decay),
-    }
-    optimiser = choose("optimiser", self.name, kinds)()
+    """The optax chain."""
+    kinds = {"adam": optax.adam, "adamw": partial(optax.adamw, weight_decay=self.weight_decay)}
     clip = [optax.clip_by_global_norm(self.clip)] if self.clip else []
-    return optax.chain(*clip, optimiser)
+    return optax.chain(*clip, kinds[self.name](self.schedule(), self.b1, self.b2))
 
 
 @flax.struct.dataclass
@@ -209,7 +203,7 @@ class Stage:
   """One stage: static networks, optimisers and numbers; its leaves are the judges' weights.
 
   Attributes:
-    numbers, critic_numbers: what the optimisers are made from.
+    optimiser, critic_optimiser: numbers; `make` makes them.
     weights: weight of each generator term, by name.
     adversary: "wgan_gp" or "hinge_r1".
     penalty: weight of the gradient penalty, wgan_gp's or hinge_r1's; penalty_every: it is asked at
@@ -227,10 +221,8 @@ class Stage:
   objective: Any = flax.struct.field(pytree_node=False)
   net: Any = flax.struct.field(pytree_node=False)
   critic: Critic = flax.struct.field(pytree_node=False)
-  optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
-  critic_optimiser: optax.GradientTransformation = flax.struct.field(pytree_node=False)
-  numbers: Optimiser = flax.struct.field(pytree_node=False)
-  critic_numbers: Optimiser = flax.struct.field(pytree_node=False)
+  optimiser: Optimiser = flax.struct.field(pytree_node=False)
+  critic_optimiser: Optimiser = flax.struct.field(pytree_node=False)
   weights: tuple = flax.struct.field(pytree_node=False)
   adversary: str = flax.struct.field(pytree_node=False)
   penalty: float = flax.struct.field(pytree_node=False)
@@ -296,10 +288,8 @@ def make_stage(
     objective=objective,
     net=getattr(networks, name),
     critic=getattr(networks, f"{name}_critic"),
-    optimiser=optimiser.make(),
-    critic_optimiser=critic_optimiser.make(),
-    numbers=optimiser,
-    critic_numbers=critic_optimiser,
+    optimiser=optimiser,
+    critic_optimiser=critic_optimiser,
     weights=tuple(sorted((k, float(v)) for k, v in losses.items())),
     adversary=adversary,
     penalty=float(penalty),

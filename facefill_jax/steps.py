@@ -31,9 +31,9 @@ def init_state(stage: Stage, networks: Networks, rng: jax.Array, resolution: int
     images=jnp.zeros((), jnp.int32),
     params=params,
     ema=jax.tree.map(jnp.copy, params),
-    opt_state=stage.optimiser.init(params),
+    opt_state=stage.optimiser.make().init(params),
     critic_params=critic_params,
-    critic_opt_state=stage.critic_optimiser.init(critic_params),
+    critic_opt_state=stage.critic_optimiser.make().init(critic_params),
     augment=jnp.full((), stage.augment.strength, jnp.float32),
   )
 
@@ -157,12 +157,12 @@ def _update_critic(stage, state, parts, generate):
     return grads, metrics | {"critic/loss": loss}
 
   grads, metrics = _sum_over(parts, gradient)
-  updates, opt_state = stage.critic_optimiser.update(
+  updates, opt_state = stage.critic_optimiser.make().update(
     grads, state.critic_opt_state, state.critic_params
   )
   params = optax.apply_updates(state.critic_params, updates)
   metrics |= diagnosis.of_update(
-    "critic/", stage.critic_numbers, state.critic_params, grads, updates, state.critic_opt_state
+    "critic/", stage.critic_optimiser, state.critic_params, grads, updates, state.critic_opt_state
   )
   return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
 
@@ -180,13 +180,9 @@ def _critic_loss(stage, step, outputs, part, params):
   mean = lambda values: share * losses.masked_mean(values, pair.valid)  # noqa: E731
   judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
   score = lambda x: judge(x, pair.condition, pair.changeable).score()  # noqa: E731
-  twice = lambda x: jnp.concatenate([x, x])  # noqa: E731
-  both = judge(
-    jnp.concatenate([pair.real, pair.fake]), twice(pair.condition), twice(pair.changeable)
-  )
-  number = len(pair.real)
-  real = jax.tree.map(lambda v: v[:number], both)
-  fake = jax.tree.map(lambda v: v[number:], both)
+  twice = lambda x: _in_turns(x, x)  # noqa: E731
+  both = judge(_in_turns(pair.real, pair.fake), twice(pair.condition), twice(pair.changeable))
+  real, fake = (jax.tree.map(lambda v, i=i: v[i::2], both) for i in (0, 1))
   if stage.adversary == HINGE_R1:
     loss = mean(losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights))
     penalise = lambda: losses.r1_penalty(score, pair.real, changeable)  # noqa: E731
@@ -206,6 +202,11 @@ def _critic_loss(stage, step, outputs, part, params):
     sign = (real.weights * jnp.sign(real.values)).sum(-1)  # r_t of ADA, over all verdicts
     metrics["critic/sign"] = share_seen * losses.masked_mean(sign, changeable.any((1, 2, 3)))
   return loss + stage.penalty * penalty, metrics
+
+
+def _in_turns(real, fake):
+  """One batch of both: a real one, its fake, the next real one: each device keeps its photos."""
+  return jnp.stack([real, fake], axis=1).reshape(-1, *real.shape[1:])
 
 
 def _judged(pair):
@@ -243,11 +244,11 @@ def _update_generator(stage, state, parts, generate, number, rng):
     return grads, {f"loss/{name}": value for name, value in terms.items()} | {"loss/total": loss}
 
   grads, metrics = _sum_over(parts, gradient)
-  updates, opt_state = stage.optimiser.update(grads, state.opt_state, state.params)
+  updates, opt_state = stage.optimiser.make().update(grads, state.opt_state, state.params)
   params = optax.apply_updates(state.params, updates)
   count = (state.images + number).astype(jnp.float32)
   ema = _average(stage, state.ema, params, count, number * stage.generator_every)
-  metrics |= diagnosis.of_update("", stage.numbers, state.params, grads, updates, state.opt_state)
+  metrics |= diagnosis.of_update("", stage.optimiser, state.params, grads, updates, state.opt_state)
   return state.replace(params=params, opt_state=opt_state, ema=ema), metrics
 
 

@@ -43,9 +43,9 @@ def train(config: ConfigDict, workdir: str) -> str:
   run = Run(config, workdir)
   with Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
     states, step = run.restore(checkpoints)
-    run.write_record()
+    record = run.write_record()
     with hooks.MetricWriter(workdir, step) as writer, run.feed.stream(step) as stream:
-      writer.write_texts(step, hooks.read_record(workdir))
+      writer.write_texts(step, record)
       states = loop(run, states, step, stream, checkpoints, writer)
   run.programs.close()
   directory = run.save_model(states)
@@ -72,9 +72,12 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
       saved_at = time.monotonic()
     if last:
       break
+    compiles = step == start or step in run.compiles_at
+    if compiles:
+      run.prepare(step)
     batch = run.make_batch(**sharding.put_batch(next(stream), run.mesh))
     states, metrics = advance(run, states, batch, step)
-    if step == start or step in run.compiles_at:
+    if compiles:
       jax.block_until_ready(metrics)
       run.prepare_next(step)
       progress.begin(step + 1)  # compiling is over: it must not spoil the estimate

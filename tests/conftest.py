@@ -9,8 +9,11 @@ import os
 os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "")
   + " --xla_force_host_platform_device_count=2"
-  + " --xla_cpu_collective_call_terminate_timeout_seconds=900"
+  + " --xla_cpu_collective_call_terminate_timeout_seconds=300"
 ).strip()
+# Each collective keeps a thread while it waits. Where there are but two threads, and each device
+# begins with another collective, both would wait for ever.
+os.environ.setdefault("PJRT_NPROC", "8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from functools import partial

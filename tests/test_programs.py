@@ -35,20 +35,19 @@ def test_a_program_takes_only_what_it_was_made_for():
   programs.close()
 
 
-def test_exclusive_programs_wait_for_each_other():
-  programs, begun, go_on = Programs(exclusive=True), threading.Event(), threading.Event()
+def test_without_a_background_programs_are_made_where_they_are_asked_for():
+  made, programs = [], Programs(at_once=0)
 
-  def slow():
-    begun.set()
-    go_on.wait(10)
-    return (SHAPE,)
+  @jax.jit
+  def double(x):
+    made.append(threading.current_thread())
+    return 2 * x
 
-  programs.prepare("double", jax.jit(lambda x: 2 * x), lambda: (SHAPE,))
-  programs.prepare("slow", jax.jit(lambda x: 3 * x), slow)
-  begun.wait(10)
-  threading.Timer(0.2, go_on.set).start()
-  programs.get("double")
-  assert go_on.is_set()
+  programs.prepare("double", double, lambda: (SHAPE,))
+  assert not made
+  for _ in range(2):
+    np.testing.assert_array_equal(programs.get("double")(np.ones(3, np.float32)), 2)
+  assert made == [threading.current_thread()]
   programs.close()
 
 

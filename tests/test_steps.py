@@ -40,9 +40,9 @@ def make_state(stage, params, seen=0):
     images=jnp.full((), seen, jnp.int32),
     params=own,
     ema=jax.tree.map(lambda x: 0.5 * x, own),
-    opt_state=stage.optimiser.init(own),
+    opt_state=stage.optimiser.make().init(own),
     critic_params=critic,
-    critic_opt_state=stage.critic_optimiser.init(critic),
+    critic_opt_state=stage.critic_optimiser.make().init(critic),
     augment=jnp.full((), stage.augment.strength, jnp.float32),
   )
 
@@ -291,7 +291,7 @@ def test_micro_batches_are_one_batch(micro, micro_params, name, options):
   for micro_batches in (1, 2):
     stage = make_stage(name, micro, micro_params, micro_batches=micro_batches, **options)
     # Slow enough for the second generator's gradient not to feel the first critic's rounding.
-    slow = dataclasses.replace(STEADY, lr=1e-7, clip=0.0).make()
+    slow = dataclasses.replace(STEADY, lr=1e-7, clip=0.0)
     stage = stage.replace(optimiser=slow, critic_optimiser=slow)
     found.append(step(stage, make_state(stage, micro_params), batch, jax.random.key(3)))
   (one, one_metrics), (two, two_metrics) = found

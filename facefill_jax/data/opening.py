@@ -87,9 +87,9 @@ def open_data(
       "data.labels, data.held_out_path and data.held_out_labels are for the kind 'folder'; "
       f"{kind!r} has its own labels and holds out by data.split"
     )
-  maps = {"vocabulary": vocabulary, "confidence": "" if confidence else None}
+  maps = {"vocabulary": vocabulary, "confidence": "" if confidence else None}  # "": all are sure
   main = (
-    Folder(path, labels, min_size=min_size, **maps | {"confidence": confidence or None})
+    Folder(path, labels, min_size=min_size, vocabulary=vocabulary, confidence=confidence or None)
     if kind == "folder"
     else _open_set(kind, path)
   )

@@ -73,9 +73,11 @@ class Critic(nn.Module):
     block = recomputed(DownBlock, self.remat)
     levels, parts, i = [], [_head(_leaky(near), "local_near")], 0
     while min(x.shape[1:3]) >= 2 * FINAL:
-      extra = i >= len(self.widths)  # of a larger picture than the last phase of training had
+      extra = i >= len(self.widths)  # one that smaller pictures may leave idle
       width = self.widths[-1 if extra else i]
-      down = block(width, False, extra, _leaky, self.dtype, name=f"block_{i}")
+      down = block(
+        width, normalise=False, idle=extra, act=_leaky, dtype=self.dtype, name=f"block_{i}"
+      )
       x = down(x)
       levels.append(x)
       if i < LOCAL:
