@@ -15,6 +15,7 @@ from clu import parameter_overview
 from ml_collections import ConfigDict
 
 from facefill_jax import (
+  PRETRAINED,
   __version__,
   images,
   judges,
@@ -173,14 +174,15 @@ class Run:
       )
 
   def _load_start(self) -> dict[str, Any]:
-    """The averages of the run `init_from`, by stage."""
-    directory = os.path.join(self.config.init_from, "model")
+    """The averages of the run `init_from`, or the package's model, by stage; float32."""
+    start = self.config.init_from
+    directory = PRETRAINED if start == "pretrained" else os.path.join(start, "model")
     found, params = weights.load_model(directory)
     if found["size"] != self.config.size:
       raise ValueError(f"{directory} is of size {found['size']!r}, not {self.config.size!r}")
     if LAYOUT not in params:
       raise ValueError(f"{directory} holds no trained layout network: train stages=layout first")
-    return params
+    return jax.tree.map(lambda x: np.asarray(x, np.float32), params)
 
   def _start_from(self, params, states, shardings):
     """`states` with these averages as parameters and averages."""

@@ -19,6 +19,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import jax
+import ml_dtypes
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -40,7 +42,10 @@ class ModelError(ValueError):
 
 
 def save_model(
-  directory: str | os.PathLike, params: Mapping[str, Mapping], config: Mapping
+  directory: str | os.PathLike,
+  params: Mapping[str, Mapping],
+  config: Mapping,
+  card: str | None = None,
 ) -> None:
   """Writes a model directory. A reader sees the old one, or the whole new one, never a part.
 
@@ -53,6 +58,7 @@ def save_model(
       dicts of float32 or bfloat16 arrays.
     config: JSON-able; "format" (1), "size", "resolution" and "stages_trained" (the keys of
       `params`) are required, and the trees must be those of `stages.abstract_params(size)`.
+    card: Markdown, the model's README.md; without it a few lines made from the config.
 
   Raises:
     ModelError: the config or a tree is not right, or `directory` holds something else.
@@ -70,7 +76,8 @@ def save_model(
       safetensors.numpy.save_file(tensors, new / f"{name}.safetensors")
     _write_json(new / "config.json", dict(config))
     _write_json(new / "labels.json", _labels_json())
-    (new / "README.md").write_text(_model_card(config, flat), encoding="utf-8")
+    card = _model_card(config, flat) if card is None else card
+    (new / "README.md").write_text(card, encoding="utf-8")
     sums = "".join(f"{_sha256(new / name)}  {name}\n" for name in _checked(config))
     (new / _SUMS).write_text(sums, encoding="utf-8")
     for path in [*new.iterdir(), new]:
@@ -113,6 +120,19 @@ def load_model(directory: str | os.PathLike) -> tuple[dict, dict[str, dict]]:
   return config, {
     name: load_safetensors(root / f"{name}.safetensors") for name in config["stages_trained"]
   }
+
+
+def pack_model(
+  directory: str | os.PathLike, target: str | os.PathLike, card: str | None = None
+) -> None:
+  """Writes a copy in bfloat16, half the size; see `save_model` for the rest.
+
+  Raises:
+    ModelError: as `load_model` and `save_model`.
+  """
+  config, params = load_model(directory)
+  half = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), params)
+  save_model(target, half, config, card)
 
 
 def read_shapes(path: str | os.PathLike) -> dict[str, tuple[int, ...]]:

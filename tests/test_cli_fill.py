@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny_model
 from PIL import Image
 
+import facefill_jax
 from facefill_jax import inpaint, weights
 from facefill_jax.cli import fill, main
 
@@ -36,6 +38,16 @@ def folder(tmp_path, monkeypatch):
   Image.fromarray(mask).save(tmp_path / "mask.png")
   monkeypatch.chdir(tmp_path)
   return tmp_path
+
+
+def test_without_a_model_it_is_the_package_s(folder, monkeypatch, pipeline, capsys):
+  asked = []
+  monkeypatch.setattr(fill, "_pipeline", lambda directory: asked.append(directory) or pipeline)
+  for more in ([], ["--model", "pretrained"]):
+    assert main(["fill", "photo.png", "mask.png", "--overwrite", *more]) == 0
+  (folder / "pretrained").mkdir()  # somebody's own
+  assert main(["fill", "photo.png", "mask.png", "--overwrite", "--model", "pretrained"]) == 0
+  assert asked == [facefill_jax.PRETRAINED] * 2 + [Path("pretrained")]
 
 
 @pytest.fixture
@@ -127,8 +139,7 @@ def test_usage_errors_exit_2(folder, warm, capsys, arguments, words):
   failed(capsys, 2, ["fill", *arguments, *warm], *words)
 
 
-def test_no_model_option_and_unknown_verbs_exit_2(folder, capsys):
-  failed(capsys, 2, ["fill", "photo.png", "mask.png"], "--model")
+def test_unknown_verbs_exit_2(folder, capsys):
   failed(capsys, 2, ["paint"], "paint")
 
 

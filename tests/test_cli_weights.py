@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tiny_model
 
 from facefill_jax import judges
+from facefill_jax import weights as models
 from facefill_jax.cli import main
 from facefill_jax.models import perceptual
 
@@ -70,3 +72,17 @@ def test_what_exists_needs_overwrite(capsys):
   capsys.readouterr()
   failed(capsys, 2, CONVERT, "squeezenet_caffe.safetensors: exists; give --overwrite")
   assert main([*CONVERT, "--overwrite"]) == 0
+
+
+def test_pack_writes_a_smaller_model(folder, capsys):
+  models.save_model("model", tiny_model.random_params(), tiny_model.CONFIG)
+  (folder / "card.md").write_text("# Mine\n")
+  command = ["weights", "pack", "model", "--to", "half", "--card", "card.md"]
+  assert main(command) == 0
+  assert capsys.readouterr().err == "wrote half, 3.4 MB\n"
+  assert (folder / "half" / "README.md").read_text() == "# Mine\n"
+  failed(capsys, 2, command, "half: exists; give --overwrite")
+  assert main([*command, "--overwrite"]) == 0
+  capsys.readouterr()
+  failed(capsys, 3, [*command[:-1], "no.md", "--overwrite"], "no.md: cannot read the card")
+  failed(capsys, 4, ["weights", "pack", "kept", "--to", "x"], "kept: no such model directory")

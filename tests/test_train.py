@@ -11,6 +11,7 @@ import short_run
 from PIL import Image
 
 from facefill_jax import hooks, sharding, stages, train, weights
+from facefill_jax import run as run_module
 from facefill_jax.phases import Phase, Plan
 from facefill_jax.run import Run
 
@@ -163,6 +164,17 @@ def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_p
     jax.tree.map(np.testing.assert_array_equal, tree, wanted[name])
   one, two = (jax.tree.leaves(x)[0] for x in (states["texture"].params, states["texture"].ema))
   assert one is not two  # the step donates both
+
+
+def test_a_start_from_the_packed_model_of_the_package(done, micro_size, tmp_path, monkeypatch):
+  weights.pack_model(done.workdir / "model", tmp_path / "packed")
+  monkeypatch.setattr(run_module, "PRETRAINED", tmp_path / "packed")
+  c = short_run.config(init_from="pretrained")
+  found = Run(c, str(tmp_path / "run"))._load_start()
+  for name, tree in found.items():
+    for one, two in zip(jax.tree.leaves(tree), jax.tree.leaves(done.states[name].ema), strict=True):
+      assert one.dtype == np.float32  # not as it was packed: training adds little to it
+      np.testing.assert_allclose(one, two, rtol=2**-8)
 
 
 def test_a_start_of_another_size_is_refused(done, micro_size, tmp_path):

@@ -85,6 +85,18 @@ def test_bfloat16_and_strided_arrays_round_trip(params, tmp_path):
   assert jax.tree.all(jax.tree.map(lambda a, b: np.array_equal(a, b), loaded, half))
 
 
+def test_a_packed_model_is_half_as_large(saved, params, tmp_path):
+  weights.pack_model(saved, tmp_path / "half", "# What it is\n")
+  config, loaded = weights.load_model(tmp_path / "half")
+  assert config == CONFIG
+  assert (tmp_path / "half" / "README.md").read_text() == "# What it is\n"
+  sizes = [(path / "texture.safetensors").stat().st_size for path in (saved, tmp_path / "half")]
+  assert 0.5 < sizes[1] / sizes[0] < 0.55
+  for one, two in zip(jax.tree.leaves(params), jax.tree.leaves(loaded), strict=True):
+    assert two.dtype == ml_dtypes.bfloat16
+    np.testing.assert_allclose(two.astype(np.float32), one, rtol=2**-8)
+
+
 def test_files_follow_sha256sum_and_hold_classes(saved):
   for line in (saved / "SHA256SUMS").read_text().splitlines():
     digest, name = line.split("  ")

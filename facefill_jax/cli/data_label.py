@@ -6,13 +6,14 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli.failures import InputFailure, ModelFailure, SomeFailed, input_failures
+from facefill_jax.cli.models import MODEL, PRETRAINED
 
 _DIR = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
-@click.option("--model", type=_DIR, required=True, metavar="DIR", help="A trained model; its "
-              "layout stage is enough.")  # fmt: skip
+@click.option("--model", type=MODEL, required=True, metavar="DIR", help="A trained model; its "
+              f"layout stage is enough. `{PRETRAINED}`: the package's.")  # fmt: skip
 @click.option("--from", "photos", type=click.Path(), required=True, metavar="PHOTOS",
               help="Directory or .zip of photos.")  # fmt: skip
 @click.option("--to", "labels", type=_DIR, required=True, metavar="LABELS",

@@ -9,13 +9,15 @@ import click
 
 from facefill_jax.cli import eval_compare
 from facefill_jax.cli.failures import ModelFailure, input_failures
+from facefill_jax.cli.models import MODEL, PRETRAINED
 
 _DIR = click.Path(path_type=Path)
 _METHODS = ("telea", "ns", "mean_colour", "identity")
 
 
 @click.group("eval", invoke_without_command=True)
-@click.option("--model", type=_DIR, metavar="DIR", help="Score a trained model.")
+@click.option("--model", type=MODEL, metavar="DIR",
+              help=f"Score a trained model; `{PRETRAINED}`: the package's.")  # fmt: skip
 @click.option("--outputs", type=_DIR, metavar="DIR", help="Score these pictures (or a .zip).")
 @click.option("--method", type=click.Choice(_METHODS), help="Score a method that learns nothing.")
 @click.option("--photos", metavar="DIR", help="True faces: directory, .zip, built set, drawn:50.")

@@ -10,6 +10,7 @@ import numpy as np
 
 from facefill_jax import photo as photos
 from facefill_jax.cli.failures import InputFailure, ModelFailure
+from facefill_jax.cli.models import MODEL, PRETRAINED
 from facefill_jax.frame import FrameError
 
 _FILE = click.Path(path_type=Path)
@@ -18,7 +19,10 @@ _FILE = click.Path(path_type=Path)
 @click.command()
 @click.argument("photo", type=_FILE)
 @click.argument("mask", type=_FILE)
-@click.option("--model", type=_FILE, required=True, metavar="DIR", help="A trained model.")
+@click.option(
+  "--model", type=MODEL, default=PRETRAINED, metavar="DIR",
+  help="A trained model; without it the small one that comes with the package.",
+)  # fmt: skip
 @click.option("-o", "--output", type=_FILE, help="Default: PHOTO's name with .filled.png.")
 @click.option(
   "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,

@@ -1,10 +1,10 @@
-"""facefill weights: the networks that judge fills, from their projects' files to checked ones."""
+"""facefill weights: networks that judge fills, from their projects' files; and smaller models."""
 
 from pathlib import Path
 
 import click
 
-from facefill_jax.cli.failures import InputFailure, input_failures
+from facefill_jax.cli.failures import InputFailure, ModelFailure, input_failures
 
 _FILE = click.Path(path_type=Path)
 _DIR = click.Path(path_type=Path, file_okay=False)
@@ -14,7 +14,7 @@ _verbose = click.option("-v", "--verbose", is_flag=True, help="Show a traceback 
 
 @click.group()
 def weights() -> None:
-  """Weights of the networks that judge fills. Nothing is ever downloaded."""
+  """Weights of the networks that judge fills, and of models. Nothing is ever downloaded."""
 
 
 @weights.command()
@@ -77,3 +77,32 @@ def show(options, directory, verbose) -> None:
       click.echo(judges.missing(kind))
   if damaged:
     raise InputFailure(f"{len(damaged)} damaged: {damaged[0]}")
+
+
+@weights.command()
+@click.argument("model", type=_DIR)
+@click.option("--to", "target", type=_DIR, required=True, metavar="DIR", help="Written here.")
+@click.option("--card", type=_FILE, metavar="FILE", help="Markdown, its README.md: what it is, "
+              "what it learned from, how good it is and what it must not be used for.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace a model that exists.")
+@_verbose
+@click.pass_obj
+def pack(options, model, target, card, overwrite, verbose) -> None:
+  """Write a copy of MODEL in bfloat16: half the size, to be handed on."""
+  options["verbose"] = verbose
+  from facefill_jax import weights as models
+
+  if target.exists() and not overwrite:
+    raise click.UsageError(
+      f"{target}: exists; give --overwrite to replace it", click.get_current_context()
+    )
+  try:
+    text = card.read_text(encoding="utf-8") if card else None
+  except (OSError, ValueError) as error:
+    raise InputFailure(f"{card}: cannot read the card: {error}") from error
+  try:
+    models.pack_model(model, target, text)
+  except models.ModelError as error:
+    raise ModelFailure(str(error)) from error
+  size = sum(path.stat().st_size for path in target.iterdir())
+  click.echo(f"wrote {target}, {size / 1e6:.1f} MB", err=True)
