@@ -57,14 +57,7 @@ class FaceFillPipeline:
     Raises:
       weights.ModelError: it cannot be used; the message says which file and why.
     """
-    config, params = weights.load_model(directory)
-    missing = [name for name in stages.STAGES if name not in params]
-    if missing:
-      raise weights.ModelError(
-        f"{directory}: holds no {missing[0]} network: filling needs both stages; train the other "
-        f"one from this one's work directory with --config.init_from"
-      )
-    return cls(config, params)
+    return cls(*weights.load_model(directory, needed=stages.STAGES))
 
   def __call__(
     self,

@@ -72,9 +72,7 @@ class Labeller:
     Raises:
       weights.ModelError: it cannot be used, or holds no layout network.
     """
-    config, params = weights.load_model(directory)
-    if "layout" not in params:
-      raise weights.ModelError(f"{directory}: holds no layout network, which is what labels")
+    config, params = weights.load_model(directory, needed=("layout",))
     return cls(config, params["layout"], batch_size)
 
   def __call__(self, photos: list[np.ndarray]) -> list[Labelled]:

@@ -177,11 +177,9 @@ class Run:
     """The averages of the run `init_from`, or the package's model, by stage; float32."""
     start = self.config.init_from
     directory = PRETRAINED if start == "pretrained" else os.path.join(start, "model")
-    found, params = weights.load_model(directory)
+    found, params = weights.load_model(directory, needed=(LAYOUT,))
     if found["size"] != self.config.size:
       raise ValueError(f"{directory} is of size {found['size']!r}, not {self.config.size!r}")
-    if LAYOUT not in params:
-      raise ValueError(f"{directory} holds no trained layout network: train stages=layout first")
     return jax.tree.map(lambda x: np.asarray(x, np.float32), params)
 
   def _start_from(self, params, states, shardings):

@@ -16,7 +16,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -93,8 +93,14 @@ def save_model(
   shutil.rmtree(old, ignore_errors=True)
 
 
-def load_model(directory: str | os.PathLike) -> tuple[dict, dict[str, dict]]:
+def load_model(
+  directory: str | os.PathLike, needed: Sequence[str] = ()
+) -> tuple[dict, dict[str, dict]]:
   """Reads a model directory after checking all of it.
+
+  Args:
+    directory: of the model.
+    needed: stages ("layout", "texture") without which it is of no use to the caller.
 
   Returns:
     The config, and one tree for each of its "stages_trained" ("layout", "texture") of numpy
@@ -102,13 +108,20 @@ def load_model(directory: str | os.PathLike) -> tuple[dict, dict[str, dict]]:
 
   Raises:
     ModelError: no such directory; a file missing, changed or of an unknown format; a tensor
-      missing, unexpected or of another shape than the config's size asks for.
+      missing, unexpected or of another shape than the config's size asks for; no network of a
+      stage that is needed.
   """
   root = Path(directory)
   if not root.is_dir():
     raise ModelError(f"{root}: no such model directory")
   config = _read_json(root / "config.json")
   _check_config(config, str(root / "config.json"))
+  for name in needed:
+    if name not in config["stages_trained"]:
+      raise ModelError(
+        f"{root}: holds no {name} network; train one with --config.stages={name}, for texture with "
+        "--config.init_from=WORKDIR of the run that trained this one"
+      )
   _check_sums(root, config)
   classes = _read_json(root / "labels.json").get("classes")
   if classes != list(labels.CLASSES):

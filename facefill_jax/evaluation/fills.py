@@ -71,10 +71,7 @@ class Model:
 
   def __init__(self, directory: str | os.PathLike, mesh, seed: int = 0):
     """Raises weights.ModelError: it cannot be used; the message says which file and why."""
-    self.config, params = weights.load_model(directory)
-    missing = [name for name in stages.STAGES if name not in params]
-    if missing:
-      raise weights.ModelError(f"{directory}: holds no {missing[0]} network, it cannot fill")
+    self.config, params = weights.load_model(directory, needed=stages.STAGES)
     self.sha256 = hashlib.sha256((Path(directory) / "SHA256SUMS").read_bytes()).hexdigest()
     params = jax.tree.map(lambda x: np.asarray(x, np.float32), params)
     self.params = jax.device_put(params, sharding.replicated(mesh))
