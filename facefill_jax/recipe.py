@@ -14,7 +14,7 @@ NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser,
 
 
 def make_plan(c: ConfigDict) -> tuple[Plan, int]:
-  """The plan, and the step at which the texture stage begins.
+  """The plan, and the step at which the texture stage begins: 0 unless both train.
 
   Raises:
     ValueError: phases or lengths that leave nothing to do.
@@ -23,12 +23,7 @@ def make_plan(c: ConfigDict) -> tuple[Plan, int]:
     0, c.resolution, c.batch_size, c.micro_batches, c.masks.ratio, c.data.unlabelled_share
   )
   plan = Plan(first, c.phases, c.total_images)
-  texture_start = plan.step_at(c.texture_starts_at_images)
-  if c.stages != "both" and texture_start:
-    raise ValueError(
-      f"texture_starts_at_images is {c.texture_starts_at_images}, which only makes sense for "
-      f"stages=both; stages is {c.stages!r}: give --config.texture_starts_at_images=0"
-    )
+  texture_start = plan.step_at(c.texture_starts_at_images) if c.stages == "both" else 0
   if plan.total <= texture_start:
     raise ValueError(
       f"total_images {c.total_images} leaves no step of batch {plan.phases[-1].batch_size} after "

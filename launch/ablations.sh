@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # What the parts of the texture stage are worth: size tiny, 64 px, on one frozen layout network,
-# each variant with two seeds, scored with twelve masks a held-out face.
+# each variant with two seeds, scored with two masks of each folder of MASKS a held-out face.
 #
 #   launch/ablations.sh OUT
 #
 # reads the environment: TRAIN (with images/ and labels/), HELD_OUT (likewise), MASKS (a folder a
 # hole ratio), SQUEEZENET (weights, as `facefill weights convert` wrote them: a directory).
+# and, if they are to be others, IMAGES, LAYOUT_IMAGES, WGAN_IMAGES, SEEDS, VARIANTS and ABOUT.
 # Run it again and it goes on where it stopped. Results: OUT/compare_SEED/compare.json.
 set -euo pipefail
 out=$1
@@ -48,10 +49,11 @@ for seed in $seeds; do
   runs=()
   for variant in $variants; do
     work=$out/${variant}_$seed
-    # shellcheck disable=SC2046
+    flags=$(flags_of "$variant")
+    # shellcheck disable=SC2086
     train "$work" --config.stages=texture --config.init_from="$out/layout" --config.seed="$seed" \
       --config.total_images="$images" --config.texture.optimiser.decay_images=$((images / 4)) \
-      --config.texture.adversary_starts_at_images=$((images / 3)) $(flags_of "$variant")
+      --config.texture.adversary_starts_at_images=$((images / 3)) $flags
     [ -f "$work/scores/metrics.json" ] || facefill eval --model "$work/model" --name "$variant" \
       --photos "$HELD_OUT/images" --labels "$HELD_OUT/labels" --masks "$MASKS" --masks-per-photo 2 \
       --size 64 --weights "$SQUEEZENET" --out "$work/scores"

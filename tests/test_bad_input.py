@@ -130,9 +130,6 @@ CONFIGS = {
     {"texture__perceptual": "vgg16", "vgg16_file": "vgg16.pth"}, "facefill weights convert vgg16",
   ),
   "weights": ({"squeezenet_file": "none.npz"}, "none.npz", "cannot read"),
-  "start too late": (
-    {"stages": "layout"}, "texture_starts_at_images is 8", "--config.texture_starts_at_images=0",
-  ),
   "mask folder": ({"masks__weights": {"folder": 1.0}}, "kind 'folder'", "no folder of masks"),
 }  # fmt: skip
 

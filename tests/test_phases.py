@@ -1,7 +1,9 @@
 """Which step is which photo, through phases of different batches."""
 
 import pytest
+import short_run
 
+from facefill_jax import recipe
 from facefill_jax.phases import Phase, Plan
 
 FIRST = Phase(0, 64, 16, 1, (0.1, 0.9), 0.5)
@@ -73,3 +75,10 @@ def test_what_a_resumed_run_must_share():
 def test_what_is_refused(changes, said):
   with pytest.raises(ValueError, match=said):
     plan(*changes)
+
+
+@pytest.mark.parametrize("stages", ["layout", "texture"])
+def test_a_stage_alone_begins_at_once(stages):
+  """Whatever `texture_starts_at_images` says: it is for both."""
+  c = short_run.config(stages=stages, init_from="somewhere")
+  assert c.texture_starts_at_images > 0 and recipe.make_plan(c)[1] == 0

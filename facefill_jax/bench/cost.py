@@ -92,7 +92,7 @@ LOSSES = {
     "layout_consistency": 1, "feature_matching": 0, "diversity": 0,
   },
 }  # fmt: skip
-"""Which terms the training cost includes: those of the configurations."""
+"""Which terms the training cost includes; the adversary is WGAN-GP, its penalty at each step."""
 
 
 @click.command()
