@@ -10,7 +10,6 @@ class Programs:
 
   def __init__(self, at_once: int = 2):
     """at_once: how many are made at a time; 0: none but when it is asked for."""
-    self.at_once = at_once
     self._pool = ThreadPoolExecutor(at_once, "compile") if at_once else None
     self._found: dict[Hashable, Callable[[], Callable]] = {}
 

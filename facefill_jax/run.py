@@ -176,7 +176,7 @@ class Run:
   def _load_start(self) -> dict[str, Any]:
     """The averages of the run `init_from`, or the package's model, by stage; float32."""
     start = self.config.init_from
-    directory = PRETRAINED if start == "pretrained" else os.path.join(start, "model")
+    directory = PRETRAINED if start == PRETRAINED.name else os.path.join(start, "model")
     found, params = weights.load_model(directory, needed=(LAYOUT,))
     if found["size"] != self.config.size:
       raise ValueError(f"{directory} is of size {found['size']!r}, not {self.config.size!r}")
@@ -208,7 +208,7 @@ class Run:
       )
       for name in self.trained
     }
-    # Several devices of one CPU share its threads with the compiler: one step may abort, waiting.
+    # Several devices of one CPU wait for each other in its few threads: the compiler takes none.
     several = jax.default_backend() == "cpu" and jax.local_device_count() > 1
     self.programs = Programs(at_once=0 if several else 2)
     self.make_batch = jax.jit(steps.make_batch, out_shardings=split)

@@ -48,6 +48,7 @@ SIZES: Mapping[str, Size] = MappingProxyType(
   }
 )
 UNCHANGED = Augmentation()
+OPTIMISERS = {"adam": optax.adam, "adamw": optax.adamw}
 DTYPES = {"float32": jnp.float32, "bfloat16": jnp.bfloat16}
 
 
@@ -163,7 +164,7 @@ class Optimiser:
   legs: tuple[tuple[int, int, int, float], ...] = ((0, 0, 1, 1.0),)
 
   def __post_init__(self):
-    choose("optimiser", self.name, {"adam": 0, "adamw": 0})
+    choose("optimiser", self.name, OPTIMISERS)
 
   def schedule(self) -> optax.Schedule:
     """Learning rate as a function of the number of updates before."""
@@ -185,9 +186,9 @@ class Optimiser:
 
   def make(self) -> optax.GradientTransformation:
     """The optax chain."""
-    kinds = {"adam": optax.adam, "adamw": partial(optax.adamw, weight_decay=self.weight_decay)}
     clip = [optax.clip_by_global_norm(self.clip)] if self.clip else []
-    return optax.chain(*clip, kinds[self.name](self.schedule(), self.b1, self.b2))
+    decay = {"weight_decay": self.weight_decay} if self.name == "adamw" else {}
+    return optax.chain(*clip, OPTIMISERS[self.name](self.schedule(), self.b1, self.b2, **decay))
 
 
 @flax.struct.dataclass

@@ -5,7 +5,7 @@
 #   launch/ablations.sh OUT
 #
 # reads the environment: TRAIN (with images/ and labels/), HELD_OUT (likewise), MASKS (a folder a
-# hole ratio), SQUEEZENET (weights, as `facefill weights convert` wrote them: a directory).
+# hole ratio), SQUEEZENET (weights, as `facefill weights convert` wrote them: a directory)
 # and, if they are to be others, IMAGES, LAYOUT_IMAGES, WGAN_IMAGES, SEEDS, VARIANTS and ABOUT.
 # Run it again and it goes on where it stopped. Results: OUT/compare_SEED/compare.json.
 set -euo pipefail
@@ -14,7 +14,7 @@ images=${IMAGES:-16000}   # of the texture stage; its critic joins after a third
 seeds=${SEEDS:-1 2}
 variants=${VARIANTS:-base no_class_style pooled no_attention predicted_only wgan_gp}
 data=(
-  --config=configs/folder.py --config.size=tiny --config.texture_starts_at_images=0
+  --config=configs/folder.py --config.size=tiny
   --config.data.path="$TRAIN/images" --config.data.labels="$TRAIN/labels"
   --config.data.held_out_path="$HELD_OUT/images" --config.data.held_out_labels="$HELD_OUT/labels"
   --config.data.about="${ABOUT:-photos of the user}" --config.masks.ratio="(0.05, 0.8)"

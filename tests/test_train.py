@@ -167,8 +167,8 @@ def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_p
 
 
 def test_a_start_from_the_packed_model_of_the_package(done, micro_size, tmp_path, monkeypatch):
-  weights.pack_model(done.workdir / "model", tmp_path / "packed")
-  monkeypatch.setattr(run_module, "PRETRAINED", tmp_path / "packed")
+  weights.pack_model(done.workdir / "model", tmp_path / "pretrained")
+  monkeypatch.setattr(run_module, "PRETRAINED", tmp_path / "pretrained")
   c = short_run.config(init_from="pretrained")
   found = Run(c, str(tmp_path / "run"))._load_start()
   for name, tree in found.items():

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
-from facefill_jax.cli.failures import InputFailure, ModelFailure, SomeFailed, input_failures
-from facefill_jax.cli.models import MODEL, PRETRAINED
+from facefill_jax.cli.failures import InputFailure, SomeFailed, input_failures
+from facefill_jax.cli.models import MODEL, model_failures
 
 _DIR = click.Path(path_type=Path, file_okay=False)
 
 
 @click.command()
 @click.option("--model", type=MODEL, required=True, metavar="DIR", help="A trained model; its "
-              f"layout stage is enough. `{PRETRAINED}`: the package's.")  # fmt: skip
+              "layout stage is enough. `pretrained`: the package's.")  # fmt: skip
 @click.option("--from", "photos", type=click.Path(), required=True, metavar="PHOTOS",
               help="Directory or .zip of photos.")  # fmt: skip
 @click.option("--to", "labels", type=_DIR, required=True, metavar="LABELS",
@@ -48,12 +48,10 @@ def label(options, model, photos, labels, confidence, batch_size, verbose) -> No
 
 
 def _labeller(model: Path, batch_size: int):
-  from facefill_jax import labelling, weights
+  from facefill_jax import labelling
 
-  try:
+  with model_failures():
     return labelling.Labeller.from_directory(model, batch_size)
-  except weights.ModelError as error:
-    raise ModelFailure(str(error)) from error
 
 
 def _run(labeller, source, labels: Path, confidence: Path | None) -> int:

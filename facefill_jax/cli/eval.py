@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli import eval_compare
-from facefill_jax.cli.failures import ModelFailure, input_failures
-from facefill_jax.cli.models import MODEL, PRETRAINED
+from facefill_jax.cli.failures import input_failures
+from facefill_jax.cli.models import MODEL, model_failures
 
 _DIR = click.Path(path_type=Path)
 _METHODS = ("telea", "ns", "mean_colour", "identity")
@@ -17,7 +17,7 @@ _METHODS = ("telea", "ns", "mean_colour", "identity")
 
 @click.group("eval", invoke_without_command=True)
 @click.option("--model", type=MODEL, metavar="DIR",
-              help=f"Score a trained model; `{PRETRAINED}`: the package's.")  # fmt: skip
+              help="Score a trained model; `pretrained`: the package's.")  # fmt: skip
 @click.option("--outputs", type=_DIR, metavar="DIR", help="Score these pictures (or a .zip).")
 @click.option("--method", type=click.Choice(_METHODS), help="Score a method that learns nothing.")
 @click.option("--photos", metavar="DIR", help="True faces: directory, .zip, built set, drawn:50.")
@@ -134,14 +134,11 @@ def _pairs(given):
 
 
 def _filler(given, faces, mesh):
-  from facefill_jax import weights
   from facefill_jax.evaluation import fills, runner
 
   if given["model"] is not None:
-    try:
+    with model_failures():
       model = fills.Model(given["model"], mesh, given["seed"])
-    except weights.ModelError as error:
-      raise ModelFailure(str(error)) from error
     return runner.Filler("model", model, model)
   if given["outputs"] is not None:
     names = [pair.id for pair in faces.pairs]

@@ -8,9 +8,10 @@ from pathlib import Path
 import click
 import numpy as np
 
+from facefill_jax import PRETRAINED
 from facefill_jax import photo as photos
-from facefill_jax.cli.failures import InputFailure, ModelFailure
-from facefill_jax.cli.models import MODEL, PRETRAINED
+from facefill_jax.cli.failures import InputFailure
+from facefill_jax.cli.models import MODEL, model_failures
 from facefill_jax.frame import FrameError
 
 _FILE = click.Path(path_type=Path)
@@ -20,7 +21,7 @@ _FILE = click.Path(path_type=Path)
 @click.argument("photo", type=_FILE)
 @click.argument("mask", type=_FILE)
 @click.option(
-  "--model", type=MODEL, default=PRETRAINED, metavar="DIR",
+  "--model", type=MODEL, default=PRETRAINED.name, metavar="DIR",
   help="A trained model; without it the small one that comes with the package.",
 )  # fmt: skip
 @click.option("-o", "--output", type=_FILE, help="Default: PHOTO's name with .filled.png.")
@@ -67,12 +68,10 @@ def _read(
 
 def _pipeline(model: Path):
   """The model, ready. Imported here: jax takes seconds, and a bad photo should not wait for it."""
-  from facefill_jax import inpaint, weights
+  from facefill_jax import inpaint
 
-  try:
+  with model_failures():
     return inpaint.FaceFillPipeline.from_directory(model)
-  except weights.ModelError as error:
-    raise ModelFailure(str(error)) from error
 
 
 @contextlib.contextmanager

@@ -1,21 +1,33 @@
-"""Which model a verb uses."""
+"""Which model a verb uses, and what a model that cannot be used exits with."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
-import facefill_jax
-
-PRETRAINED = "pretrained"
+from facefill_jax import PRETRAINED
+from facefill_jax.cli.failures import ModelFailure
 
 
 class _Model(click.Path):
-  """A model's directory; PRETRAINED is the package's, unless there is a directory of that name."""
+  """A model's directory; `pretrained`: the package's, unless there is a directory of that name."""
 
   def convert(self, value, param, ctx) -> Path:
-    if str(value) == PRETRAINED and not Path(PRETRAINED).exists():
-      return facefill_jax.PRETRAINED
+    if str(value) == PRETRAINED.name and not Path(value).exists():
+      return PRETRAINED
     return super().convert(value, param, ctx)
 
 
 MODEL = _Model(path_type=Path)
+
+
+@contextlib.contextmanager
+def model_failures() -> Iterator[None]:
+  """What is wrong with a model becomes exit code 4."""
+  from facefill_jax import weights  # jax takes seconds
+
+  try:
+    yield
+  except weights.ModelError as error:
+    raise ModelFailure(str(error)) from error

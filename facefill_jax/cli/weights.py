@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from facefill_jax.cli.failures import InputFailure, ModelFailure, input_failures
+from facefill_jax.cli.failures import InputFailure, input_failures
+from facefill_jax.cli.models import model_failures
 
 _FILE = click.Path(path_type=Path)
 _DIR = click.Path(path_type=Path, file_okay=False)
@@ -100,9 +101,7 @@ def pack(options, model, target, card, overwrite, verbose) -> None:
     text = card.read_text(encoding="utf-8") if card else None
   except (OSError, ValueError) as error:
     raise InputFailure(f"{card}: cannot read the card: {error}") from error
-  try:
+  with model_failures():
     models.pack_model(model, target, text)
-  except models.ModelError as error:
-    raise ModelFailure(str(error)) from error
   size = sum(path.stat().st_size for path in target.iterdir())
   click.echo(f"wrote {target}, {size / 1e6:.1f} MB", err=True)
