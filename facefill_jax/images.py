@@ -28,6 +28,16 @@ def composite(photo: Photo, filled: Photo, mask: Mask) -> Photo:
   return jnp.where(mask, filled, photo)
 
 
+def seamless(photo: Photo, filled: Photo, mask: Mask) -> Photo:
+  """`composite`, what `filled` has wrong where the photo is known taken from it in the hole, too.
+
+  The error on the known side of the hole's rim, continued smoothly into the hole (`membrane`):
+  Poisson blending (Perez et al. 2003), so that no seam shows. float32, clipped to [-1, 1].
+  """
+  filled = filled + membrane(photo - filled, mask)
+  return composite(photo, jnp.clip(filled, -1.0, 1.0), mask)
+
+
 def area_shrink(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b hs ws c"]:
   """Means over factor x factor cells. Height and width must be multiples of `factor`."""
   b, h, w, c = x.shape
@@ -42,9 +52,15 @@ def membrane(photo: Photo, mask: Mask) -> Photo:
 
   Push-pull (Gortler et al., "The Lumigraph", SIGGRAPH 1996): means of known pixels at
   ever coarser scales, and back up, each scale showing through where the finer one knows nothing.
+  At each it is blurred, known pixels held, which brings it near the harmonic function: in the
+  holes of CelebA-HQ at 128 px that is 1 dB (at a hole of 1-10 %, 50-60 %: 22.2, 15.8) better
+  than push-pull alone, and linear in the photo as that is.
   Known pixels stay bit for bit; what is under the mask is never read. All hole: 0.
   """
   return _push_pull(hide(photo, mask).astype(jnp.float32), 1.0 - mask.astype(jnp.float32))
+
+
+RELAXATIONS = 6  # more are hardly seen: 4 are .06 dB less, 8 .04 dB more
 
 
 def _push_pull(weighted: Array, weight: Array) -> Array:
@@ -55,9 +71,13 @@ def _push_pull(weighted: Array, weight: Array) -> Array:
     total = jnp.maximum(weight.sum((1, 2), keepdims=True), 1e-6)
     return jnp.where(weight > 0, mean, weighted.sum((1, 2), keepdims=True) / total)
   shrunk = area_shrink(weight, 2)
-  gain = jnp.minimum(2.0 * shrunk, 1.0) / jnp.maximum(shrunk, 1e-6)  # two of four are enough
+  gain = jnp.minimum(4.0 * shrunk, 1.0) / jnp.maximum(shrunk, 1e-6)  # one of four is enough
   coarse = _push_pull(area_shrink(weighted, 2) * gain, shrunk * gain)
-  return weight * mean + (1.0 - weight) * jax.image.resize(coarse, mean.shape, "linear")
+  known, unknown = weight * mean, 1.0 - weight
+  smooth = known + unknown * jax.image.resize(coarse, mean.shape, "linear")
+  for _ in range(RELAXATIONS):
+    smooth = known + unknown * blur(smooth)
+  return smooth
 
 
 def known_fraction(mask: Mask, factor: int) -> Float[Array, "b hs ws 1"]:

@@ -214,20 +214,24 @@ class TextureObjective:
     )
 
   def generate(self, net, params, inputs: TextureInputs) -> dict[str, Array]:
-    """{"filled": (b, h, w, 3)}; with the diversity term also "other", from another z."""
+    """{"filled": (b, h, w, 3), "whole": the picture made of it}.
+
+    With the diversity term also "other", a whole picture from another z.
+    """
     i = inputs
     fill = lambda z: net.apply(  # noqa: E731
       {"params": params}, i.photo, i.mask, i.layout, i.features, z, i.use_features
     )
-    outputs = {"filled": fill(i.z)}
+    filled = fill(i.z)
+    outputs = {"filled": filled, "whole": images.seamless(i.photo, filled, i.mask)}
     if "diversity" in self.active:
-      outputs["other"] = fill(i.other_z)
+      outputs["other"] = images.seamless(i.photo, fill(i.other_z), i.mask)
     return outputs
 
   def comparison(self, outputs: dict[str, Array], inputs: TextureInputs) -> Comparison:
     """Whole pictures, sharpened, given mask and layout."""
-    whole = images.composite(inputs.photo, outputs["filled"], inputs.mask)
-    sharp, real = (images.sharpen(x, self.critic_sharpening) for x in (whole, inputs.photo))
+    pictures = (outputs["whole"], inputs.photo)
+    sharp, real = (images.sharpen(x, self.critic_sharpening) for x in pictures)
     return Comparison(
       fake=images.composite(real, sharp, inputs.mask),  # the known rim does not give it away
       real=real,
@@ -238,15 +242,14 @@ class TextureObjective:
 
   def terms(self, outputs, inputs: TextureInputs, judges, critic, rng) -> dict[str, Array]:
     """Each active term, a float32 scalar, not yet weighted."""
-    filled, photo, mask = outputs["filled"], inputs.photo, inputs.mask
-    whole = images.composite(photo, filled, mask)
-    judged = images.move_coarse_less(filled, self.adversary_moves_coarse)
-    pair = self.comparison({"filled": judged}, inputs)
+    whole, photo, mask = outputs["whole"], inputs.photo, inputs.mask
+    judged = images.move_coarse_less(whole, self.adversary_moves_coarse)
+    pair = self.comparison({"whole": judged}, inputs)
     paired = inputs.paired
     fair = mask & paired[:, None, None, None]
     verdict, levels = critic(pair.fake, pair.condition, pair.changeable)
     terms = {
-      "known_l1": losses.l1(filled, photo, ~mask),
+      "known_l1": losses.l1(outputs["filled"], photo, ~mask),
       "hole_l1": losses.l1(whole, photo, fair),
       "coarse_l1": losses.l1(images.blur(whole), images.blur(photo), fair),
       "adversarial": losses.masked_mean(-verdict.score(), mask.any((1, 2, 3))),
@@ -256,8 +259,9 @@ class TextureObjective:
       distance = losses.feature_distance(levels, real_levels)
       terms["feature_matching"] = losses.masked_mean(distance, paired)
     if "diversity" in self.active:
-      other = images.composite(photo, outputs["other"], mask)
-      terms["diversity"] = losses.mode_seeking(whole, other, inputs.z, inputs.other_z, mask)
+      terms["diversity"] = losses.mode_seeking(
+        whole, outputs["other"], inputs.z, inputs.other_z, mask
+      )
     terms |= self._seen_by_judges(whole, inputs, judges, rng)
     return {name: value for name, value in terms.items() if name in self.active}
 

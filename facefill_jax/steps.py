@@ -295,4 +295,4 @@ def fill(
   See `TextureNet.__call__` for the arguments.
   """
   filled = net.apply({"params": params}, photo, mask, layout, features, z, use_features)
-  return images.composite(photo, filled, mask)
+  return images.seamless(photo, filled, mask)

@@ -137,7 +137,8 @@ def test_the_generator_is_moved_in_the_hole_only():
 
   @jax.jit
   def score(filled):
-    changed = augmentation.apply(found, objective.comparison({"filled": filled}, seen))
+    whole = jnp.where(mask, filled, photo)
+    changed = augmentation.apply(found, objective.comparison({"whole": whole}, seen))
     return jnp.where(changed.changeable, changed.fake * weights, 0.0).sum()
 
   filled = RNG.uniform(-1, 1, photo.shape).astype(np.float32)

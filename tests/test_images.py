@@ -124,6 +124,21 @@ def test_membrane_by_hand():
   np.testing.assert_allclose(across, ramp[0, 16, :, 0], atol=0.15)
 
 
+def test_seamless():
+  photo = RNG.uniform(-0.5, 0.5, (2, 32, 32, 3)).astype(np.float32)
+  mask = np.zeros((2, 32, 32, 1), bool)
+  mask[:, 5:20, 8:30] = True
+  painted = np.where(mask, RNG.uniform(-0.5, 0.5, photo.shape), photo).astype(np.float32)
+  seamless = jax.jit(images.seamless)
+  np.testing.assert_array_equal(seamless(photo, painted, mask), painted)
+  off = np.array([0.25, -0.125, 0.0625], np.float32)  # as wrong wherever it can be checked
+  np.testing.assert_allclose(seamless(photo, painted + off, mask), painted, atol=1e-6)
+  hidden = np.where(mask, np.nan, photo)
+  whole = np.asarray(seamless(hidden, 4 * painted, mask))
+  np.testing.assert_array_equal(np.where(mask, 0, whole), np.where(mask, 0, photo))
+  assert (np.abs(whole) <= 1).all()
+
+
 def test_blur():
   photo = RNG.uniform(-1, 1, (2, 8, 6, 3)).astype(np.float32)
   padded = np.pad(photo, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")

@@ -66,6 +66,11 @@ def fake_for(inputs):
   return RNG.uniform(-1, 1, inputs.photo.shape).astype(np.float32)
 
 
+def made(filled, inputs, **others):
+  """What the texture objective has `generate` give, its seam not mended."""
+  return {"filled": filled, "whole": jnp.where(inputs.mask, filled, inputs.photo), **others}
+
+
 # The layout stage.
 
 
@@ -138,7 +143,7 @@ def test_terms_of_no_weight_are_not_computed():
   terms = objective.terms(logits, objective.inputs(batch, None), stages.Judges(), None, None)
   assert set(terms) == {"dice"}
   inputs = make_inputs()
-  outputs = {"filled": fake_for(inputs)}
+  outputs = made(fake_for(inputs), inputs)
   terms = texture({"hole_l1"}).terms(outputs, inputs, stages.Judges(), critic, None)
   assert set(terms) == {"hole_l1"}  # and no judge was needed
 
@@ -239,22 +244,26 @@ class Net:
   """Stands in for the texture network."""
 
   def apply(self, variables, photo, mask, layout, features, z, use_features):
-    return photo * 0 + z.mean(-1)[:, None, None, None]
+    return photo * z.mean(-1)[:, None, None, None]
 
 
-def test_the_second_picture_is_made_for_diversity_only():
+def test_pictures_are_whole_and_the_second_is_made_for_diversity_only():
   inputs = make_inputs()
-  assert set(texture({"hole_l1"}).generate(Net(), {}, inputs)) == {"filled"}
+  outputs = texture({"hole_l1"}).generate(Net(), {}, inputs)
+  assert set(outputs) == {"filled", "whole"}
+  want = Net().apply({}, inputs.photo, None, None, None, inputs.z, None)
+  np.testing.assert_allclose(outputs["filled"], want, rtol=1e-5)
+  want = images.seamless(inputs.photo, outputs["filled"], inputs.mask)
+  np.testing.assert_allclose(outputs["whole"], want, atol=1e-6)
   outputs = texture({"diversity"}).generate(Net(), {}, inputs)
-  assert set(outputs) == {"filled", "other"}
-  np.testing.assert_allclose(outputs["other"][:, 0, 0, 0], inputs.other_z.mean(-1), rtol=1e-5)
-  np.testing.assert_allclose(outputs["filled"][:, 0, 0, 0], inputs.z.mean(-1), rtol=1e-5)
+  assert set(outputs) == {"filled", "whole", "other"}
+  assert not np.allclose(outputs["whole"], outputs["other"])
 
 
 def test_texture_critic_compares_whole_pictures():
   inputs = make_inputs(paired=np.array([True, False, True]))
   fake = fake_for(inputs)
-  pair = texture().comparison({"filled": fake}, inputs)
+  pair = texture().comparison(made(fake, inputs), inputs)
   np.testing.assert_array_equal(pair.fake, np.where(inputs.mask, fake, inputs.photo))
   np.testing.assert_array_equal(pair.real, inputs.photo)
   np.testing.assert_array_equal(pair.condition[..., :1], inputs.mask)
@@ -265,15 +274,15 @@ def test_texture_critic_compares_whole_pictures():
 
 def test_the_critic_may_be_left_to_move_the_detail_only():
   inputs = make_inputs()
-  filled = fake_for(inputs)
+  whole = made(fake_for(inputs), inputs)["whole"]
 
-  def adversarial(filled, share):
+  def adversarial(whole, share):
     objective = texture({"adversarial"}, adversary_moves_coarse=share)
-    outputs = {"filled": filled}
+    outputs = {"filled": whole, "whole": whole}
     return objective.terms(outputs, inputs, JUDGES, critic, LOOK)["adversarial"]
 
   (value, slope), (want, _) = (
-    jax.value_and_grad(adversarial)(filled, share) for share in (0.0, 1.0)
+    jax.value_and_grad(adversarial)(whole, share) for share in (0.0, 1.0)
   )
   np.testing.assert_allclose(value, want, rtol=1e-5)
   # Moving a whole region up or down, far from its rim, is not for the critic to ask.
@@ -284,7 +293,7 @@ def test_the_critic_may_be_left_to_move_the_detail_only():
 def test_texture_critic_compares_sharpened_pictures():
   inputs = make_inputs()
   fake = fake_for(inputs)
-  pair = texture(critic_sharpening=2.0).comparison({"filled": fake}, inputs)
+  pair = texture(critic_sharpening=2.0).comparison(made(fake, inputs), inputs)
   real = images.sharpen(inputs.photo, 2.0)
   whole = np.where(inputs.mask, fake, inputs.photo)
   np.testing.assert_allclose(pair.real, real, rtol=1e-6)
@@ -297,7 +306,8 @@ LOOK = jax.random.key(5)  # where the layout network looks from
 
 
 def terms_of(filled, inputs, other=None, **options):
-  outputs = {"filled": filled, "other": filled if other is None else other}
+  whole = made(filled if other is None else other, inputs)["whole"]
+  outputs = made(filled, inputs, other=whole)
   objective = texture(**options)
   compute = jax.jit(lambda o, i, j: objective.terms(o, i, j, critic, LOOK))
   return jax.tree.map(np.asarray, compute(outputs, inputs, JUDGES))
@@ -377,7 +387,7 @@ def test_another_network_looks_when_it_is_asked_to(monkeypatch, kind):
   filled = fake_for(inputs)
   judges = stages.Judges(perceptual={"gain": np.float32(2)})  # the layout network is not needed
   terms = texture({"perceptual", "style"}, perceptual=kind).terms(
-    {"filled": filled}, inputs, judges, critic, None
+    made(filled, inputs), inputs, judges, critic, None
   )
   assert len(seen) == 2
   whole = np.where(inputs.mask, filled, inputs.photo)
