@@ -60,7 +60,11 @@ def test_a_model_of_another_resolution_keeps_known_pixels(model, monkeypatch):
 
   monkeypatch.setattr(model, "_fill", fill)
   found = model(batch)
-  np.testing.assert_array_equal(found["whole"], np.where(batch["mask"], 77, batch["photo"]))
+  filled = np.full((SIDE, SIDE, 3), 77, np.uint8)
+  for photo, mask, whole in zip(batch["photo"], batch["mask"][..., 0], found["whole"], strict=True):
+    np.testing.assert_array_equal(whole, frame.paste(photo, mask, filled))
+    np.testing.assert_array_equal(whole[~mask], photo[~mask])
+    assert (whole[mask] != photo[mask]).mean() > 0.9
   np.testing.assert_array_equal(found["layout"], np.full((2, 96, 96), 5))
 
 
