@@ -11,7 +11,9 @@ import numpy as np
 from facefill_jax.labels import VOID
 
 LARGEST = 10_000  # side in pixels; a hole along a long panorama would ask for terabytes
-SEAM = 1024  # side at which seams of larger squares are mended, for time and memory
+# Side at which seams of larger squares are mended, for time and memory; a hole of thin lines that
+# leaves no cell of that side wholly known is not.
+SEAM = 1024
 RELAXATIONS = 6  # of each scale, as in `images.membrane`
 
 
@@ -175,11 +177,13 @@ def _push_pull(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
   if min(h, w) == 1:
     whole = weighted.sum((0, 1)) / max(weight.sum(), 1e-6)
     return np.where(known > 0, mean, whole)
+  even = ((0, h % 2), (0, w % 2))
   half = ((w + 1) // 2, (h + 1) // 2)
-  shrunk = cv2.resize(weight, half, interpolation=cv2.INTER_AREA)
+  shrunk = cv2.resize(np.pad(weight, even), half, interpolation=cv2.INTER_AREA)
   gain = np.minimum(4 * shrunk, 1) / np.maximum(shrunk, 1e-6)
-  coarse = cv2.resize(weighted, half, interpolation=cv2.INTER_AREA) * gain[..., None]
-  smooth = cv2.resize(_push_pull(coarse, shrunk * gain), (w, h), interpolation=cv2.INTER_LINEAR)
+  coarse = cv2.resize(np.pad(weighted, (*even, (0, 0))), half, interpolation=cv2.INTER_AREA)
+  coarse = _push_pull(coarse * gain[..., None], shrunk * gain)
+  smooth = cv2.resize(coarse, (2 * half[0], 2 * half[1]), interpolation=cv2.INTER_LINEAR)[:h, :w]
   smooth = known * mean + (1 - known) * smooth
   for _ in range(RELAXATIONS):
     blurred = cv2.GaussianBlur(smooth, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)

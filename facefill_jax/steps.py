@@ -292,7 +292,8 @@ def fill(
 ) -> Photo:
   """The whole picture, float32 (b, h, w, 3): the photo bit for bit where known, else filled.
 
-  See `TextureNet.__call__` for the arguments.
+  The filling is joined to the photo by `images.seamless`, as it is in training. See
+  `TextureNet.__call__` for the arguments.
   """
   filled = net.apply({"params": params}, photo, mask, layout, features, z, use_features)
   return images.seamless(photo, filled, mask)

@@ -96,6 +96,7 @@ def test_known_cells_of_a_constant_photo_keep_its_value(resolution):
 def test_paste_changes_the_whole_hole_and_nothing_else(resolution):
   pixels = np.full((31, 57, 3), 7, np.uint8)
   mask = np.random.default_rng(2).random((31, 57)) < 0.3
+  pixels[mask] = 99
   before = pixels.copy()
   filled = np.full((resolution, resolution, 3), 250, np.uint8)
   whole = square_frame(31, 57, mask).paste(pixels, mask, filled)
@@ -118,10 +119,11 @@ def test_paste_takes_from_the_filling_what_is_wrong_where_the_photo_is_known():
   np.testing.assert_allclose(whole[46:50, 46:50], painted[46:50, 46:50], atol=3)
 
 
+@pytest.mark.parametrize("size", [(64, 32), (21, 33)])
 @pytest.mark.parametrize("share", [0.1, 0.7, 0.98])
-def test_the_seam_is_the_membrane(share):
-  values = RNG.uniform(-1, 1, (64, 32, 3)).astype(np.float32)
-  mask = RNG.random((64, 32, 1)) < share
+def test_the_seam_is_the_membrane(share, size):
+  values = RNG.uniform(-1, 1, (*size, 3)).astype(np.float32)
+  mask = RNG.random((*size, 1)) < share
   known = 1 - mask.astype(np.float32)
   want = images.membrane(values[None], mask[None])[0]
   np.testing.assert_allclose(_push_pull(values * known, known[..., 0]), want, atol=1e-5)

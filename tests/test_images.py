@@ -121,7 +121,7 @@ def test_membrane_by_hand():
   strip[:, :, 12:20] = True
   across = np.asarray(membrane(ramp, strip))[0, 16, :, 0]
   assert (np.diff(across) > -1e-6).all()  # from the colour on one side to that on the other
-  np.testing.assert_allclose(across, ramp[0, 16, :, 0], atol=0.15)
+  np.testing.assert_allclose(across, ramp[0, 16, :, 0], atol=0.01)
 
 
 def test_seamless():

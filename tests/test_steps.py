@@ -1,6 +1,7 @@
 """One step of either stage, and filling. Compiled once; tests of one program share a worker."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -458,6 +459,15 @@ def test_known_pixels_of_a_fill_are_the_photo_s(fill):
   np.testing.assert_array_equal(whole[known].view(np.uint32), photo[known].view(np.uint32))
   assert np.abs(whole - photo)[~known].min() < np.abs(whole - photo)[~known].max() != 0
   np.testing.assert_allclose(layout.sum(-1), 1, rtol=1e-5)
+
+
+def test_a_fill_is_joined_to_the_photo():
+  photo, mask, z, use = question()
+  drawn = np.random.default_rng(3).uniform(-1, 1, photo.shape).astype(np.float32)
+  net = SimpleNamespace(apply=lambda *_: drawn)
+  whole = steps.fill(net, {}, photo, mask, layout=None, features=None, z=z, use_features=use)
+  np.testing.assert_array_equal(whole, images.seamless(photo, drawn, mask))
+  assert np.abs(whole - images.composite(photo, drawn, mask)).max() > 0.1
 
 
 def test_no_bit_of_a_fill_depends_on_what_is_under_the_mask(fill):

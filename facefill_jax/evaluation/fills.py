@@ -62,7 +62,8 @@ class Model:
   """A model from disk, as a fill at any size.
 
   At another size than its own resolution the square is resized with the hole left out of every
-  mean, filled there, and the hole alone is resized back: known pixels are the photo's own.
+  mean, filled there, resized back and joined to the photo (`Frame.paste`), whose known pixels stay
+  its own.
 
   Attributes:
     config, sha256: as in its directory; the latter of SHA256SUMS, and so of all of its files.
