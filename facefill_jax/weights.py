@@ -73,7 +73,8 @@ def save_model(
   new.mkdir()
   try:
     for name, tensors in flat.items():
-      safetensors.numpy.save_file(tensors, new / f"{name}.safetensors")
+      # Not by save_file, which makes files that only their owner may read.
+      (new / f"{name}.safetensors").write_bytes(safetensors.numpy.save(tensors))
     _write_json(new / "config.json", dict(config))
     _write_json(new / "labels.json", _labels_json())
     card = _model_card(config, flat) if card is None else card

@@ -105,6 +105,7 @@ def test_files_follow_sha256sum_and_hold_classes(saved):
   held = json.loads((saved / "labels.json").read_text())
   assert held["classes"][1] == "skin" and len(held["palette"]) == 20
   assert "tiny" in (saved / "README.md").read_text()
+  assert len({path.stat().st_mode for path in saved.iterdir()}) == 1  # who may read one, all
 
 
 def test_a_newer_model_replaces_an_older_one(model, params):
@@ -126,7 +127,7 @@ def test_a_failed_save_leaves_the_old_model(model, params, monkeypatch):
   def full(*_):
     raise OSError(28, "No space left on device")
 
-  monkeypatch.setattr(safetensors.numpy, "save_file", full)
+  monkeypatch.setattr(safetensors.numpy, "save", full)
   with pytest.raises(OSError, match="No space"):
     weights.save_model(model, params, CONFIG)
   weights.load_model(model)
