@@ -10,11 +10,11 @@ from ml_collections import ConfigDict
 from facefill_jax import settings
 from facefill_jax.data import augmentation, opening, pipeline
 from facefill_jax.data import masks as mask_lib
-from facefill_jax.phases import Plan
+from facefill_jax.phases import Phase, Plan
 
 
 class Feed:
-  """Opens and checks the data of a configuration; later phases' when they come.
+  """Opens and checks the data of a configuration, also of its later phases.
 
   Attributes:
     sources: (source, weight) of the first phase.
@@ -34,16 +34,20 @@ class Feed:
     )
     self._choice = choice
     first = plan.phases[0]
-    self.sources, _ = self._open(first.resolution, first.unlabelled_share)
+    self.sources, _ = self._open(first)
     self.confidence = bool(choice["confidence"])
     self.labelled = opening.has_layouts(choice["kind"], choice["labels"], self.sources[0][0])
     for phase in plan.phases:
+      self._open(phase)
       self._masks(phase.mask_ratio)
     self.fixed(first.resolution)
 
+  def _open(self, phase: Phase):
+    return self._open_at(phase.resolution, phase.unlabelled, phase.unlabelled_share)
+
   @functools.cache  # noqa: B019 (a run has one feed)
-  def _open(self, resolution: int, unlabelled_share: float):
-    choice = self._choice | {"unlabelled_share": unlabelled_share}
+  def _open_at(self, resolution: int, unlabelled: tuple[str, ...], share: float):
+    choice = self._choice | {"unlabelled": unlabelled, "unlabelled_share": share}
     seed = self._config.seed
     return settings.splat("data", opening.open_data, choice, resolution=resolution, seed=seed)
 
@@ -56,7 +60,10 @@ class Feed:
 
   @functools.cache  # noqa: B019
   def fixed(self, resolution: int) -> dict[str, np.ndarray]:
-    """The held-out faces and their holes, always the same ones: see `pipeline.fixed_batch`."""
+    """The held-out faces, always the same ones, and holes, the same at one resolution.
+
+    See `pipeline.fixed_batch`.
+    """
     return self._fixed(resolution, of_training=False)
 
   @functools.cache  # noqa: B019
@@ -73,7 +80,8 @@ class Feed:
 
   def _fixed(self, resolution: int, of_training: bool) -> dict[str, np.ndarray]:
     c = self._config
-    sources, source = self._open(resolution, self._plan.phases[0].unlabelled_share)
+    first = self._plan.phases[0]
+    sources, source = self._open_at(resolution, first.unlabelled, first.unlabelled_share)
     if of_training:
       source = sources[0][0]
     return pipeline.fixed_batch(
@@ -88,7 +96,7 @@ class Feed:
   def open_phase(self, number: int, start: int) -> pipeline.Batches:
     """The batches of one phase from its `start`-th on."""
     phase = self._plan.phases[number]
-    sources, _ = self._open(phase.resolution, phase.unlabelled_share)
+    sources, _ = self._open(phase)
     return pipeline.batches(
       sources, self._masks(phase.mask_ratio), resolution=phase.resolution,
       batch_size=phase.batch_size, seed=self._seed(number), start=start,
@@ -115,12 +123,13 @@ class Stream:
     self._open(number, step - plan.starts[number])
 
   def _open(self, number: int, start: int) -> None:
+    self._number = number
     self._batches = self._feed.open_phase(number, start)
     self.skipped = self._batches.skipped
 
   def __next__(self) -> dict[str, np.ndarray]:
     number = self._plan.number_at(self._step)
-    if self._step == self._plan.starts[number] and self._step:
+    if number != self._number:
       self.close()
       self._open(number, 0)
     self._step += 1

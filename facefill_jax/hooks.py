@@ -25,7 +25,7 @@ class MetricWriter:
     """Goes on after `step`: what a killed run wrote beyond its last checkpoint is dropped."""
     os.makedirs(workdir, exist_ok=True)
     self._events = tensorboardX.SummaryWriter(
-      os.path.join(workdir, "events"), flush_secs=30, purge_step=step + 1 if step else None
+      os.path.join(workdir, "events"), flush_secs=30, purge_step=step + 1
     )
     path = os.path.join(workdir, "metrics.jsonl")
     _drop_after(path, step)

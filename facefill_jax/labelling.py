@@ -1,6 +1,7 @@
 """Layouts for photos that have none: the layout network, asked about photos without a hole."""
 
 import csv
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from facefill_jax.labels import CLASSES, NUM_CLASSES, VOID
 from facefill_jax.metrics.agreement import Agreement
 
 CSV = "confidence.csv"
+MODEL = "model.sha256"
 FACE = tuple(CLASSES.index(name) for name in (
   "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth",
   "u_lip", "l_lip",
@@ -55,12 +57,17 @@ class Labeller:
     config: as in a model's config.json.
     params: of the layout network.
     batch_size: photos that go through the network at once.
+
+  Attributes:
+    sha256: of the parameters: whose layouts these are.
   """
 
   def __init__(self, config, params, batch_size: int = 8):
     self.batch_size, self.resolution = batch_size, int(config["resolution"])
     net = stages.networks_of_model(config).layout
-    self._params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), params)
+    params = jax.tree.map(lambda x: np.asarray(x, np.float32), params)
+    self.sha256 = hashlib.sha256(b"".join(x.tobytes() for x in jax.tree.leaves(params))).hexdigest()
+    self._params = jax.tree.map(jnp.asarray, params)
     self._predict = jax.jit(
       lambda params, photo, mask: steps.predict_layout(net, params, images.to_float(photo), mask)[0]
     )
@@ -123,7 +130,7 @@ class Outputs:
   """Where the results of a folder go.
 
   Attributes:
-    labels: directory of the layouts, and of confidence.csv.
+    labels: directory of the layouts, of confidence.csv, and of model.sha256: whose they are.
     confidence: directory of 8-bit pictures of the probability (255 = 1), or None.
   """
 
@@ -146,12 +153,25 @@ class Outputs:
     with open(self.labels / CSV, "a", encoding="utf-8", newline="") as file:
       csv.writer(file).writerow([name, f"{labelled.confidence:.4f}"])
 
-  def begin(self, names: list[str]) -> set[str]:
+  def begin(self, names: list[str], model: str) -> set[str]:
     """Makes the directory and its list; returns which of the photos `names` are finished.
 
     The list is written anew with their lines alone: a killed run may have left half a line.
+
+    Args:
+      names: relative paths.
+      model: `Labeller.sha256`.
+
+    Raises:
+      ValueError: the directory has layouts that another model made.
     """
     self.labels.mkdir(parents=True, exist_ok=True)
+    maker = self.labels / MODEL
+    if maker.exists() and maker.read_text("utf-8").strip() != model:
+      raise ValueError(
+        f"{self.labels} has layouts that another model made: give another directory, or delete it"
+      )
+    maker.write_text(f"{model}\n", "utf-8")
     path, lines = self.labels / CSV, {}
     if path.exists():
       with open(path, encoding="utf-8", newline="") as file:
@@ -192,11 +212,11 @@ def label_source(
     bad: called with the error of each photo that cannot be read; the others go on.
 
   Raises:
-    ValueError: two photos would share a layout.
+    ValueError: two photos would share a layout; another model has begun the outputs.
     OSError: a picture could not be written.
   """
   check_names(source.ids)
-  done = outputs.begin(source.ids)
+  done = outputs.begin(source.ids, labeller.sha256)
   yield len(done)
   missing = [i for i, name in enumerate(source.ids) if name not in done]
   for start in range(0, len(missing), labeller.batch_size):

@@ -21,6 +21,7 @@ class Phase:
     mask_ratio: share of the photo that holes take, (low, high).
     unlabelled_share: of the samples, if there are unlabelled photos.
     lr: factor of the learning rates of generators and critics.
+    unlabelled: directories or .zips of photos without labels.
   """
 
   from_images: int
@@ -30,10 +31,15 @@ class Phase:
   mask_ratio: tuple[float, float]
   unlabelled_share: float
   lr: float = 1.0
+  unlabelled: tuple[str, ...] = ()
 
   def __post_init__(self):
     object.__setattr__(self, "mask_ratio", tuple(self.mask_ratio))
+    object.__setattr__(self, "unlabelled", tuple(self.unlabelled))
     where = f"the phase from image {self.from_images} on"
+    for name in ("from_images", "resolution", "batch_size", "micro_batches"):
+      if not isinstance(getattr(self, name), int):
+        raise ValueError(f"{where}: {name} must be a whole number, got {getattr(self, name)!r}")
     if self.resolution < 64 or self.resolution % 32:
       raise ValueError(
         f"{where}: resolution must be a multiple of 32, from 64 up; got {self.resolution}"
@@ -41,6 +47,8 @@ class Phase:
     for name in ("batch_size", "micro_batches"):
       if getattr(self, name) < 1:
         raise ValueError(f"{where}: {name} must be 1 or more, got {getattr(self, name)}")
+    if not 0 <= self.unlabelled_share < 1:
+      raise ValueError(f"{where}: unlabelled_share must be in [0, 1), got {self.unlabelled_share}")
     if self.lr <= 0:
       raise ValueError(f"{where}: lr, a factor, must be above 0, got {self.lr}")
 
@@ -69,9 +77,10 @@ class Plan:
       if unknown or "from_images" not in change:
         said = f"unknown key {', '.join(unknown)}" if unknown else "missing key from_images"
         raise ValueError(f"config.phases[{number}]: {said}; valid keys are {', '.join(valid)}")
-      self._end_last(change["from_images"], f"config.phases[{number}].from_images")
       # A factor of the configured rates, not of the phase before.
-      self.phases.append(dataclasses.replace(self.phases[-1], **{"lr": 1.0, **change}))
+      phase = dataclasses.replace(self.phases[-1], **{"lr": 1.0, **change})
+      self._end_last(phase.from_images, f"config.phases[{number}].from_images")
+      self.phases.append(phase)
     self._end_last(total_images, "total_images")
     self.total = self.starts.pop()
     self.total_images = self._seen.pop()
@@ -102,8 +111,11 @@ class Plan:
   def step_at(self, images: int) -> int:
     """The first step before which at least so many photos have been seen."""
     k = max(i for i, seen in enumerate(self._seen) if seen <= images)
-    step = self.starts[k] + -(-(images - self._seen[k]) // self.phases[k].batch_size)
-    return min(step, self.starts[k + 1]) if k + 1 < len(self.starts) else step
+    return self.starts[k] + -(-(images - self._seen[k]) // self.phases[k].batch_size)
+
+  def step_after(self, begin: int, images: int) -> int:
+    """The first step before which so many photos have been seen since step `begin`."""
+    return self.step_at(self.images_at(begin) + images)
 
   def legs(self, begin: int) -> tuple[tuple[int, int, int, float], ...]:
     """What a schedule of a stage that begins at step `begin` needs.

@@ -20,8 +20,9 @@ def make_plan(c: ConfigDict) -> tuple[Plan, int]:
     ValueError: phases or lengths that leave nothing to do.
   """
   first = Phase(
-    0, c.resolution, c.batch_size, c.micro_batches, c.masks.ratio, c.data.unlabelled_share
-  )
+    0, c.resolution, c.batch_size, c.micro_batches, c.masks.ratio, c.data.unlabelled_share,
+    unlabelled=c.data.unlabelled,
+  )  # fmt: skip
   plan = Plan(first, c.phases, c.total_images)
   texture_start = plan.step_at(c.texture_starts_at_images) if c.stages == "both" else 0
   if plan.total <= texture_start:
@@ -56,11 +57,14 @@ def make_stage(
   begin: the step of the run at which it starts.
   """
   section = config[name].to_dict()
-  steps_between = {"optimiser": section.get("generator_every", 1), "critic_optimiser": 1}
-  for key, every in steps_between.items():
+  critic_begin = plan.step_after(begin, section.get("adversary_starts_at_images", 0))
+  for key, first, every in (
+    ("optimiser", begin, section.get("generator_every", 1)),
+    ("critic_optimiser", min(critic_begin, plan.total - 1), 1),
+  ):
     section[key] = settings.splat(
       f"{name}.{key}", optimiser, section.get(key, {}), NUMBERS,
-      every=every, legs=plan.legs(begin), total=plan.total_images - plan.images_at(begin),
+      every=every, legs=plan.legs(first), total=plan.total_images - plan.images_at(first),
     )  # fmt: skip
   section["augment"] = settings.splat(f"{name}.augment", Augmentation, section.get("augment", {}))
   fields = dataclasses.fields(OBJECTIVES[name])

@@ -69,7 +69,7 @@ class Run:
       sharding.check_batch(phase.batch_size, self.mesh, phase.micro_batches)
     self.networks = settings.splat(
       "model", stages.build_networks, config.model, size=config.size, dtype=config.dtype,
-      remat=config.remat,
+      remat=config.remat and not config.debug_nans,  # which could not name what is made again
     )  # fmt: skip
     self._load_perceptual()
     self._begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
@@ -106,8 +106,7 @@ class Run:
     """Steps from which on some stage's program is another one."""
     steps_ = {0, *self.plan.starts, self.texture_start}
     for name, begin in self._begins.items():
-      wanted = self.plan.images_at(begin) + self.stages[name].adversary_starts_at_images
-      steps_.add(self.plan.step_at(wanted))
+      steps_.add(self.plan.step_after(begin, self.stages[name].adversary_starts_at_images))
     return {step for step in steps_ if step < self.plan.total}
 
   def stage_at(self, name: str, step: int) -> stages.Stage:
@@ -218,13 +217,17 @@ class Run:
     self._fill = fills.make_filler(self.networks)
 
   def train_step(self, name: str, step: int, judges, state, batch):
-    """One step of a stage by the program that `prepare` made for it: (state, metrics)."""
+    """One step of a stage by the program that `prepare` made for it: (state, metrics).
+
+    What is asked now and then only is not in the metrics of the other steps.
+    """
     stage = self.stage_at(name, step)
     program = self.programs.get(self._key(stage, step))
     rng = jax.random.fold_in(self.rng, 10 + STAGES.index(name))
     if self.config.debug_nans:
       program = nans.checked(program, steps.train_step, self._begins[name])
-    return program(stage.replace(judges=judges), state, batch, rng)
+    state, metrics = program(stage.replace(judges=judges), state, batch, rng)
+    return state, steps.computed(stage, step - self._begins[name], metrics)
 
   def prepare(self, step: int) -> None:
     """Begins to compile the programs of a step, all at once, if that has not been done."""

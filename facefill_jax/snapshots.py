@@ -15,16 +15,16 @@ FRAME_MS, LAST_MS = 120, 2_000
 BAR = 14  # height of the bar with the step, in pixels
 
 
-def write_history(folder: str, step: int, rows: int) -> str:
+def write_history(folder: str, step: int) -> str:
   """Writes `history.webp` beside the grids `<step>.png` of `folder`, from them alone.
 
   A resumed run needs nothing else; pictures of steps that it has not yet reached again are left
   out. WebP: all colours, a third of a GIF's bytes, and ten times as fast to write.
 
   Args:
-    folder: grids as `hooks.sample_grid` draws them; frames get the size of the newest.
+    folder: grids of square faces as `hooks.sample_grid` draws them, of any size and number; frames
+      get the size of the newest.
     step: the newest that counts.
-    rows: faces of a grid.
 
   Returns:
     The path. Frames are at most FRAMES, evenly thinned, with their step above them.
@@ -38,7 +38,7 @@ def write_history(folder: str, step: int, rows: int) -> str:
     raise ValueError(f"{folder} holds no sample grid up to step {step}")
   places = np.linspace(0, len(found) - 1, min(FRAMES, len(found))).round().astype(int)
   chosen = [found[place] for place in places]
-  frames = [_frame(os.path.join(folder, f"{number:07d}.png"), number, rows) for number in chosen]
+  frames = [_frame(os.path.join(folder, f"{number:07d}.png"), number) for number in chosen]
   size = frames[-1].size
   frames = [frame if frame.size == size else frame.resize(size) for frame in frames]
   path = os.path.join(folder, NAME)
@@ -50,19 +50,19 @@ def write_history(folder: str, step: int, rows: int) -> str:
   return path
 
 
-def _frame(path: str, step: int, rows: int) -> Image.Image:
+def _frame(path: str, step: int) -> Image.Image:
   """The filled faces of a grid, side by side, under a bar with the step."""
   with Image.open(path) as picture:
     grid = np.asarray(picture.convert("RGB"))
-  height, width = grid.shape[0] // rows, grid.shape[1] // COLUMNS
-  faces = grid[:, FILLED * width : (FILLED + 1) * width].reshape(rows, height, width, 3)
+  side = grid.shape[1] // COLUMNS
+  rows = grid.shape[0] // side
+  faces = grid[:, FILLED * side : (FILLED + 1) * side].reshape(rows, side, side, 3)
   across = math.ceil(math.sqrt(rows))
   down = math.ceil(rows / across)
-  scale = min(1.0, LARGEST / max(across * width, down * height))
-  w, h = max(1, int(scale * width)), max(1, int(scale * height))
-  sheet = Image.new("RGB", (across * w, BAR + down * h))
+  tile_side = max(1, int(side * min(1.0, LARGEST / (side * max(across, down)))))
+  sheet = Image.new("RGB", (across * tile_side, BAR + down * tile_side))
   for i, face in enumerate(faces):
-    tile = Image.fromarray(face).resize((w, h))
-    sheet.paste(tile, (i % across * w, BAR + i // across * h))
+    tile = Image.fromarray(face).resize((tile_side, tile_side))
+    sheet.paste(tile, (i % across * tile_side, BAR + i // across * tile_side))
   ImageDraw.Draw(sheet).text((3, 1), f"step {step:,}", fill="white")
   return sheet

@@ -140,7 +140,7 @@ def key(seed: int = 0) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Optimiser:
-  """Numbers of one optimiser. Lengths are in images of the stage.
+  """Numbers of one optimiser. Lengths are in images of the stage; a critic's, since it trains.
 
   Attributes:
     name: "adam" or "adamw".

@@ -104,6 +104,17 @@ def train_step(
   return state, jax.tree.map(jnp.float32, metrics | generator_metrics)
 
 
+def computed(stage: Stage, step: int, metrics: dict[str, Array]) -> dict[str, Array]:
+  """The metrics of a stage's step `step` without the zeros that stand for what it did not ask."""
+  of_generator = lambda name: not name.startswith(("critic/", "images", "ema_"))  # noqa: E731
+  asked = step % stage.penalty_every == 0
+  turn = (step + 1) % stage.generator_every == 0
+  return {
+    name: value for name, value in metrics.items()
+    if (asked or name != "critic/penalty") and (turn or not of_generator(name))
+  }  # fmt: skip
+
+
 @flax.struct.dataclass
 class _Part:
   """A micro-batch: all that was drawn was drawn for the whole batch."""

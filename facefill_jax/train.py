@@ -7,6 +7,7 @@ Evaluation and saving come before the next batch is drawn, so that what is saved
 the data always matches the state.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -41,13 +42,15 @@ def train(config: ConfigDict, workdir: str) -> str:
     FloatingPointError: a loss is not finite: the step, and which.
   """
   run = Run(config, workdir)
-  with Checkpoints(workdir, config.checkpoint.keep) as checkpoints:
+  with (
+    contextlib.closing(run.programs),
+    Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
+  ):
     states, step = run.restore(checkpoints)
     record = run.write_record()
     with hooks.MetricWriter(workdir, step) as writer, run.feed.stream(step) as stream:
       writer.write_texts(step, record)
       states = loop(run, states, step, stream, checkpoints, writer)
-  run.programs.close()
   directory = run.save_model(states)
   _say_what_next(run, directory)
   return directory
@@ -60,14 +63,18 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
   photos = plan.total_images - plan.images_at(start)
   print(f"compiling; then {plan.total - start} steps, {photos} photos", file=sys.stderr)
   progress = hooks.Progress(plan.total)
-  saved_at = time.monotonic()
+  saved_at, newest = time.monotonic(), {}
   for step in range(start, plan.total + 1):
     last = step == plan.total
-    if step > start and (last or step % c.eval.every_steps == 0):
-      look(run, states, step, writer)
     minutes = (time.monotonic() - saved_at) / 60
-    due = step % c.checkpoint.every_steps == 0 or minutes >= c.checkpoint.every_minutes
-    if step > start and (last or due):
+    shows = step > start and (last or step % c.eval.every_steps == 0)
+    saves = step % c.checkpoint.every_steps == 0 or minutes >= c.checkpoint.every_minutes
+    saves = step > start and (last or saves)
+    if shows or saves:  # no state with a NaN takes the place of a good one
+      _check_finite(run, step, _fetch(newest))
+    if shows:
+      look(run, states, step, writer)
+    if saves:
       checkpoints.save(step, states, run.record(step))
       saved_at = time.monotonic()
     if last:
@@ -77,12 +84,13 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
       run.prepare(step)
     batch = run.make_batch(**sharding.put_batch(next(stream), run.mesh))
     states, metrics = advance(run, states, batch, step)
+    newest = {name: newest.get(name, {}) | found for name, found in metrics.items()}
     if compiles:
       jax.block_until_ready(metrics)
       run.prepare_next(step)
       progress.begin(step + 1)  # compiling is over: it must not spoil the estimate
     elif (step + 1) % c.log_every_steps == 0:
-      _log(run, step + 1, metrics, stream, progress, writer)
+      _log(run, step + 1, newest, stream, progress, writer)
   return states
 
 
@@ -121,22 +129,31 @@ def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   grid = hooks.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
   folder = os.path.join(run.workdir, "samples")
   hooks.save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
-  snapshots.write_history(folder, step, len(first["photo"]))
+  snapshots.write_history(folder, step)
   writer.write_images(step, {"samples": grid})
 
 
 def _log(run: Run, step: int, metrics, stream, progress: hooks.Progress, writer) -> None:
   """Fetches and writes the metrics; stops the run if one is not finite."""
-  values = {
-    f"{stage}/{name}": float(value)
-    for stage, terms in jax.device_get(metrics).items()
-    for name, value in terms.items()
-  }
+  values = _fetch(metrics)
   shown = {k.replace("/loss/", " "): v for k, v in values.items() if "/loss/" in k}
   values["photos_per_second"] = progress.report(step, run.plan.at(step - 1).batch_size, shown)
   if stream.skipped is not None:
     values["skipped_records"] = stream.skipped.count
   writer.write_scalars(step, values | hooks.memory())
+  _check_finite(run, step, values)
+
+
+def _fetch(metrics) -> dict[str, float]:
+  """Of all stages, under "stage/metric", off the device."""
+  return {
+    f"{stage}/{name}": float(value)
+    for stage, found in jax.device_get(metrics).items()
+    for name, value in found.items()
+  }
+
+
+def _check_finite(run: Run, step: int, values: dict[str, float]) -> None:
   wrong = [f"{name} {value}" for name, value in values.items() if not np.isfinite(value)]
   if wrong:
     raise FloatingPointError(

@@ -10,7 +10,7 @@
 # Run it again and it goes on where it stopped. Results: OUT/compare_SEED/compare.json.
 set -euo pipefail
 out=$1
-images=${IMAGES:-16000}   # of the texture stage; its critic joins after a third of them
+images=${IMAGES:-12000}   # of the texture stage; its critic joins after a third of them
 seeds=${SEEDS:-1 2}
 variants=${VARIANTS:-base no_class_style pooled no_attention predicted_only wgan_gp}
 data=(
@@ -27,7 +27,7 @@ flags_of() { # what sets a variant apart
     no_class_style) echo --config.model.class_style=False ;;
     pooled) echo --config.model.attention_values=pooled ;;
     no_attention) echo --config.model.attention_values=none ;;
-    predicted_only) # only layouts as they are when it fills, and features always given
+    predicted_only) # only layouts as they are when it fills, none swapped, and features always given
       echo --config.texture.true_layout_share=0.0 --config.texture.swapped_layout_share=0.0 \
         --config.texture.drop_features_share=0.0 ;;
     wgan_gp) # WGAN_IMAGES: as many as take the time of the others, for its penalty is asked each step
@@ -43,7 +43,7 @@ train() { # WORKDIR FLAG...: unless it is trained
 }
 
 mkdir -p "$out"
-train "$out/layout" --config.stages=layout --config.total_images="${LAYOUT_IMAGES:-40000}" \
+train "$out/layout" --config.stages=layout --config.total_images="${LAYOUT_IMAGES:-24000}" \
   --config.layout.losses.adversarial=0.0
 for seed in $seeds; do
   runs=()

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import short_run
+from PIL import Image
 
 from facefill_jax import recipe
+from facefill_jax.data import pipeline
 from facefill_jax.feed import Feed
 
 
@@ -37,11 +39,41 @@ def test_a_stream_goes_on_exactly(feed, step):
       np.testing.assert_array_equal(one[name], two[name])
 
 
-def test_a_phase_does_not_begin_with_the_photos_of_the_first(feed):
-  one, two = (np.stack([b["photo"][:, ::16, ::16] for b in take(feed, 0, 7)[k:k + 1]])
-              for k in (0, 4))  # fmt: skip
-  means = [x.reshape(-1, *x.shape[2:]).mean((1, 2)).round() for x in (one, two)]
-  assert not any((a == b).all() for a in means[0] for b in means[1][:1])
+def test_a_phase_does_not_begin_with_the_photos_of_the_first(feed, monkeypatch):
+  """The order is drawn from the seed: another one in each phase, the same one when it resumes."""
+  opened = []
+  monkeypatch.setattr(pipeline, "batches", lambda *_, seed, **__: opened.append(seed))
+  for number, start in ((0, 0), (1, 0), (1, 2)):
+    feed.open_phase(number, start)
+  assert opened[0] != opened[1] == opened[2]
+
+
+def test_a_stream_opens_each_phase_once(feed, monkeypatch):
+  """Also when it resumes exactly at the change: opening starts workers."""
+  opened, open_phase = [], feed.open_phase
+  monkeypatch.setattr(feed, "open_phase", lambda *where: opened.append(where) or open_phase(*where))
+  take(feed, 0, 5)
+  take(feed, 4, 2)
+  assert opened == [(0, 0), (1, 0), (1, 0)]
+
+
+def test_each_phase_has_its_own_sources(tmp_path):
+  for folder, count in (("photos", 6), ("soft", 3), ("sharp", 2)):
+    (tmp_path / folder).mkdir()
+    for i in range(count):
+      photo = np.full((64, 64, 3), 20 * i, np.uint8)
+      Image.fromarray(photo).save(tmp_path / folder / f"{i}.png")
+  c = short_run.config(total_images=40)
+  c.data.kind, c.data.path, c.data.held_out = "folder", str(tmp_path / "photos"), 2
+  c.data.unlabelled, c.data.unlabelled_share = (str(tmp_path / "soft"),), 0.5
+  c.phases = ({"from_images": 16, "unlabelled": [str(tmp_path / "sharp")]},)
+  plan = recipe.make_plan(c)[0]
+  feed = Feed(c, plan)
+  for phase, counts in zip(plan.phases, ([4, 3], [4, 2]), strict=True):
+    assert [len(source) for source, _ in feed._open(phase)[0]] == counts
+  c.phases = ({"from_images": 16, "unlabelled": (str(tmp_path / "shrap"),)},)
+  with pytest.raises(ValueError, match="shrap does not exist"):  # not when its phase begins
+    Feed(c, recipe.make_plan(c)[0])
 
 
 def test_held_out_faces_are_the_same_at_every_resolution(feed):

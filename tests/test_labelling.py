@@ -1,5 +1,7 @@
 """Layouts of photos that have none: the network's own answer, at the photo's size, resumably."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -101,6 +103,15 @@ def test_a_folder_and_its_files(labeller, tmp_path):
     np.testing.assert_array_equal(np.array(image), np.round(255 * found.probability))
   with Image.open(tmp_path / "labels" / "2.png") as image:
     assert image.mode == "L"
+
+
+def test_layouts_of_two_models_are_not_mixed(labeller, tmp_path):
+  source = folder_of(tmp_path / "photos", ["0.png"])
+  outputs = labelling.Outputs(tmp_path / "labels")
+  run(labeller, source, outputs)
+  other = SimpleNamespace(batch_size=2, sha256="0" * 64)
+  with pytest.raises(ValueError, match=r"labels has layouts that another model made: give another"):
+    run(other, source, outputs)
 
 
 def test_it_goes_on_where_it_stopped(labeller, tmp_path):

@@ -1,9 +1,10 @@
 """Which step is which photo, through phases of different batches."""
 
+import numpy as np
 import pytest
 import short_run
 
-from facefill_jax import recipe
+from facefill_jax import recipe, stages
 from facefill_jax.phases import Phase, Plan
 
 FIRST = Phase(0, 64, 16, 1, (0.1, 0.9), 0.5)
@@ -70,6 +71,11 @@ def test_what_a_resumed_run_must_share():
     ([{"from_images": 50, "resolution": 100}], "from image 50 on: resolution must be a multiple"),
     ([{"from_images": 50, "batch_size": 0}], "batch_size must be 1 or more, got 0"),
     ([{"from_images": 50, "lr": 0.0}], "lr, a factor, must be above 0"),
+    ([{"from_images": 5e1}], r"from image 50.0 on: from_images must be a whole number, got 50.0"),
+    (
+      [{"from_images": 50, "unlabelled_share": 1.5}],
+      r"unlabelled_share must be in \[0, 1\), got 1.5",
+    ),
   ],
 )
 def test_what_is_refused(changes, said):
@@ -82,3 +88,18 @@ def test_a_stage_alone_begins_at_once(stages):
   """Whatever `texture_starts_at_images` says: it is for both."""
   c = short_run.config(stages=stages, init_from="somewhere")
   assert c.texture_starts_at_images > 0 and recipe.make_plan(c)[1] == 0
+
+
+def test_a_critic_has_the_schedule_of_the_time_in_which_it_trains():
+  """Of 100 photos of batch 10 it trains from the 40th on; at the 60th the rates are halved."""
+  c = short_run.config(stages="layout", batch_size=10, total_images=100)
+  c.phases = ({"from_images": 60, "lr": 0.5},)
+  c.layout.adversary_starts_at_images = 35
+  for key in ("optimiser", "critic_optimiser"):
+    c.layout[key].lr, c.layout[key].warmup_images, c.layout[key].decay_images = 1.0, 0, 40
+  networks = stages.build_networks("tiny")
+  stage = recipe.make_stage("layout", c, networks, recipe.make_plan(c)[0], 0)
+  rates = [stage.optimiser.schedule()(step) for step in range(11)]
+  critic = [stage.critic_optimiser.schedule()(updates) for updates in range(7)]
+  np.testing.assert_allclose(critic, rates[4:], rtol=1e-6)
+  assert critic[1] == 1.0 and critic[2] == 0.5 and critic[-1] == pytest.approx(0.5 * 0.05)

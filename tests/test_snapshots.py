@@ -27,7 +27,7 @@ def frames_of(path):
 
 def test_frames_are_the_filled_faces_in_order(tmp_path):
   write_grids(tmp_path, (10, 20, 110))
-  path = snapshots.write_history(str(tmp_path), 110, 3)
+  path = snapshots.write_history(str(tmp_path), 110)
   frames = frames_of(path)
   assert path == str(tmp_path / "history.webp") and len(frames) == 3
   for frame, grey in zip(frames, (20, 40, 220), strict=True):
@@ -43,15 +43,15 @@ def test_frames_are_the_filled_faces_in_order(tmp_path):
 def test_what_a_killed_run_drew_too_far_is_left_out(tmp_path):
   write_grids(tmp_path, (10, 20, 30))
   (tmp_path / "notes.txt").write_text("not a grid", "utf-8")
-  assert len(frames_of(snapshots.write_history(str(tmp_path), 20, 3))) == 2
+  assert len(frames_of(snapshots.write_history(str(tmp_path), 20))) == 2
   with pytest.raises(ValueError, match="no sample grid up to step 5"):
-    snapshots.write_history(str(tmp_path), 5, 3)
+    snapshots.write_history(str(tmp_path), 5)
 
 
 def test_long_histories_are_thinned_and_keep_both_ends(tmp_path, monkeypatch):
   monkeypatch.setattr(snapshots, "FRAMES", 5)
   write_grids(tmp_path, range(10, 100, 10), rows=1)
-  frames = frames_of(snapshots.write_history(str(tmp_path), 90, 1))
+  frames = frames_of(snapshots.write_history(str(tmp_path), 90))
   means = [frame[snapshots.BAR + 4 : -4, 4:-4].mean() for frame in frames]
   np.testing.assert_allclose(means, [20, 60, 100, 140, 180], atol=4)
 
@@ -60,5 +60,5 @@ def test_large_faces_are_shrunk_and_frames_have_the_newest_size(tmp_path, monkey
   monkeypatch.setattr(snapshots, "LARGEST", 96)
   write_grids(tmp_path, (10,), side=32, rows=4)
   write_grids(tmp_path, (20,), side=64, rows=4)
-  frames = frames_of(snapshots.write_history(str(tmp_path), 20, 4))
+  frames = frames_of(snapshots.write_history(str(tmp_path), 20))
   assert [frame.shape for frame in frames] == [(96 + snapshots.BAR, 96, 3)] * 2

@@ -97,6 +97,16 @@ def layout_run(micro, micro_params):
   return stage, run, states, metrics
 
 
+def test_what_a_step_did_not_ask_is_none_of_its_metrics(layout_run):
+  """The generator moves at every second step; the penalty is asked at the first of three."""
+  stage, _, _, metrics = layout_run
+  stage = stage.replace(penalty_every=3)
+  found = [set(steps.computed(stage, step, metrics[0])) for step in range(4)]
+  of_critic = {n for n in metrics[0] if n.startswith("critic/")} | COUNTERS
+  assert found[0] == of_critic and found[1] == set(metrics[0]) - {"critic/penalty"}
+  assert found[2] == of_critic - {"critic/penalty"} and found[3] == set(metrics[0])
+
+
 @pytest.fixture(scope="session")
 def texture_run(micro, micro_params):
   """The texture stage: (stage, run, states, metrics of 3 steps).

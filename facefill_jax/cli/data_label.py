@@ -27,9 +27,9 @@ def label(options, model, photos, labels, confidence, batch_size, verbose) -> No
   """Write a layout for each photo: an 8-bit PNG of class ids, of the photo's name and size.
 
   Photos must be framed as those that the model was trained on. Of a photo that is not square, the
-  network sees the centre square; the rest is void, which training leaves out. Run it again and it
-  goes on where it stopped. confidence.csv has the mean probability over each face: look at the
-  lowest first.
+  network sees the centre square; the rest is void, which training leaves out. Run it again, with
+  the same model, and it goes on where it stopped. confidence.csv has the mean probability over each
+  face: look at the lowest first.
   """
   options["verbose"] = verbose
   from facefill_jax.data.opening import open_source

@@ -300,7 +300,11 @@ def _list_zip(path: str, what: str) -> list[str]:
     raise ValueError(f"{what}: {path} is neither a directory nor a readable .zip") from error
   if any(entry.flag_bits & 1 for entry in entries):
     raise ValueError(f"{what}: {path} is encrypted; give a .zip without a password")
-  return [entry.filename for entry in entries if not entry.is_dir()]
+  names = [entry.filename for entry in entries if not entry.is_dir()]
+  for name in names:  # what is made of a file gets its name
+    if name.startswith("/") or ".." in name.split("/"):
+      raise ValueError(f"{what}: {path} has an entry that leads out of it: {name}")
+  return names
 
 
 def _wanted(name: str, extensions: tuple[str, ...]) -> bool:

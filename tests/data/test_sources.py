@@ -186,6 +186,15 @@ def test_missing_and_empty_folders_are_refused(tmp_path, labelled):
     sources.Folder(labelled[0], tmp_path / "others")
 
 
+@pytest.mark.parametrize("name", ["/tmp/1.jpg", "../1.jpg", "a/../../1.jpg"])
+def test_a_zip_whose_entries_lead_out_of_it_is_refused(name, tmp_path):
+  with zipfile.ZipFile(tmp_path / "photos.zip", "w") as file:
+    file.writestr("1.jpg", b"")
+    file.writestr(name, b"")
+  with pytest.raises(ValueError, match=f"photos.zip has an entry that leads out of it: {name}"):
+    sources.Files(tmp_path / "photos.zip", (".jpg",), "photos")
+
+
 def test_bad_labels_are_refused_by_name(labelled):
   photos, labels = labelled
   save(labels / "1.png", np.full((24, 20), 20, np.uint8))
