@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 from facefill_jax import contrasts, hooks, sharding, snapshots, stages
 from facefill_jax.checkpoint import Checkpoints
 from facefill_jax.evaluation import scoring
-from facefill_jax.run import JUDGE, Run
+from facefill_jax.run import BEST, JUDGE, Run
 from facefill_jax.stages import LAYOUT, TEXTURE
 
 _SHOWN_SCORES = (
@@ -114,15 +114,15 @@ def advance(run: Run, states, batch, step: int):
 
 
 def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
-  """Scores the held-out faces and draws the sample grid."""
+  """Scores the held-out faces, keeps the model if they never had it better, draws their grid."""
   fixed = run.feed.fixed(run.plan.at(step).resolution)
   rows = list(scoring.slices(fixed, min(run.config.eval.batch_size, len(fixed["photo"]))))
-  scores = {f"eval/{name}": value for name, value in contrasts.score(run, states, rows).items()}
-  scores |= contrasts.contrasts(run, states, rows, step)
-  writer.write_scalars(step, scores)
-  named = {name: scores[f"eval/{name}"] for name in _SHOWN_SCORES if f"eval/{name}" in scores}
-  line = "  ".join(f"{name} {value:.3f}" for name, value in named.items())
-  print(f"step {step}  held-out faces: {line}", file=sys.stderr, flush=True)
+  scores = contrasts.score(run, states, rows)
+  best = "  best so far" if run.save_if_best(states, step, scores) else ""
+  all_scores = {f"eval/{name}": value for name, value in scores.items()}
+  writer.write_scalars(step, all_scores | contrasts.contrasts(run, states, rows, step))
+  line = "  ".join(f"{name} {scores[name]:.3f}" for name in _SHOWN_SCORES if name in scores)
+  print(f"step {step}  held-out faces: {line}{best}", file=sys.stderr, flush=True)
   count = len(rows[0]["photo"])  # faces from all over the fixed ones
   first = {k: v[:: len(fixed["photo"]) // count][:count] for k, v in fixed.items()}
   found = {name: np.asarray(value) for name, value in run.filler(states)(first).items()}
@@ -166,7 +166,7 @@ def _say_what_next(run: Run, directory: str) -> None:
   workdir = run.workdir
   print(f"pictures: {workdir}/samples (masked photo | predicted layout | filled | truth)")
   print(f"curves:   tensorboard --logdir {workdir}/events, or {workdir}/metrics.jsonl")
-  print(f"model:    {directory}")
+  print(f"model:    {directory} (as held-out faces liked it best: {workdir}/{BEST})")
   if TEXTURE in run.trained:
     print(f"next:     facefill fill PHOTO MASK --model {directory} -o filled.png")
   else:

@@ -137,6 +137,37 @@ def test_the_model(done, micro_size):
     assert all(np.array_equal(one, two) for one, two in pairs)
 
 
+def test_the_best_model_so_far_is_kept(done, micro_size):
+  scores = [line["eval/hole_psnr"] for line in lines_of(done.workdir / "metrics.jsonl")
+            if "eval/hole_psnr" in line]  # fmt: skip
+  config, params = weights.load_model(done.workdir / "best")
+  assert len(scores) == 2 and sorted(params) == ["layout", "texture"]
+  assert config["score"] == {"hole_psnr": pytest.approx(max(scores), abs=1e-5)}
+  assert config["images"] == (12, 24)[int(np.argmax(scores))]
+  assert done.err.count("best so far") == 1 + (scores[1] > scores[0])
+
+
+def test_what_is_best(tmp_path):
+  """By the first score that there is, its own direction, and at one resolution only."""
+  kept = []
+
+  def save_model(states, folder, **changes):
+    kept.append(states)
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "config.json").write_text(json.dumps(changes), "utf-8")
+
+  plan = Plan(Phase(0, 64, 4, 1, (0, 1), 0), ({"from_images": 16, "resolution": 96},), 40)
+  run = SimpleNamespace(plan=plan, workdir=str(tmp_path), save_model=save_model)
+  for step, (distance, psnr) in enumerate(
+    ((0.3, 20), (0.3, 21), (0.2, 19), (0.25, 22), (0.9, 9)), 1
+  ):
+    scores = {"hole_psnr": psnr, "hole_squeezenet": distance, "layout_miou": 0.5}
+    run_module.Run.save_if_best(run, step, step, scores)
+  assert kept == [1, 3, 4]  # from the fourth step on faces are of 96 px
+  before = json.loads((tmp_path / "best" / "config.json").read_text("utf-8"))
+  assert before == {"images": 16, "resolution": 96, "score": {"hole_squeezenet": 0.25}}
+
+
 def test_the_judge_is_the_average_at_its_refreshing():
   """Refreshed every 3 steps from the start of the texture stage: at steps 2 and 5."""
   judges = []
