@@ -113,7 +113,7 @@ def _answer(networks, params, photo, mask, wish, obey, z):
     The whole picture, uint8 (b, h, w, 3), and the layout that guided it, uint8 (b, h, w).
   """
   photo = images.to_float(photo)
-  layout, features = steps.predict_layout(networks.layout, params["layout"], photo, mask)
+  layout, features = steps.predict_layout_twice(networks.layout, params["layout"], photo, mask)
   asked = jnp.logical_and(mask, (wish != VOID)[..., None])  # b h w 1
   layout = jnp.where(asked, jax.nn.one_hot(wish, NUM_CLASSES), layout)
   whole = steps.fill(

@@ -69,7 +69,9 @@ class Labeller:
     self.sha256 = hashlib.sha256(b"".join(x.tobytes() for x in jax.tree.leaves(params))).hexdigest()
     self._params = jax.tree.map(jnp.asarray, params)
     self._predict = jax.jit(
-      lambda params, photo, mask: steps.predict_layout(net, params, images.to_float(photo), mask)[0]
+      lambda params, photo, mask: steps.predict_layout_twice(
+        net, params, images.to_float(photo), mask
+      )[0]
     )
 
   @classmethod

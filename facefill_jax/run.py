@@ -216,7 +216,7 @@ class Run:
     self.make_batch = jax.jit(steps.make_batch, out_shardings=split)
     attach = partial(steps.attach_layout, self.networks.layout)
     self.attach = jax.jit(attach, out_shardings=split)
-    self._predict = jax.jit(partial(steps.predict_layout, self.networks.layout))
+    self._predict = jax.jit(partial(steps.predict_layout_twice, self.networks.layout))
     self._fill = fills.make_filler(self.networks)
 
   def train_step(self, name: str, step: int, judges, state, batch):

@@ -49,7 +49,9 @@ def test_the_answer_is_the_networks_own(labeller, params):
   (found,) = labeller([photo])
   net = stages.build_networks("tiny").layout
   predict = jax.jit(
-    lambda params, photo, mask: steps.predict_layout(net, params, images.to_float(photo), mask)[0]
+    lambda params, photo, mask: steps.predict_layout_twice(
+      net, params, images.to_float(photo), mask
+    )[0]
   )  # word for word the labeller's, of its batch: compiled once
   expected = predict(params, np.stack([photo] * 2), np.zeros((2, 64, 64, 1), bool))
   np.testing.assert_array_equal(found.ids, expected[0].argmax(-1))

@@ -1,6 +1,7 @@
 """One step of either stage, and filling. Compiled once; tests of one program share a worker."""
 
 import dataclasses
+from functools import partial
 from types import SimpleNamespace
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 
 from facefill_jax import augmentation, images, losses, stages, steps
 from facefill_jax.augmentation import Augmentation
-from facefill_jax.labels import NUM_CLASSES, VOID
+from facefill_jax.labels import MIRROR, NUM_CLASSES, VOID
 from facefill_jax.models.discriminator import Verdict
 from facefill_jax.models.texture_net import LATENT
 from facefill_jax.objectives import LayoutObjective, TextureObjective
@@ -447,7 +448,7 @@ def fill(micro, micro_params):
 
   @micro_model.jit
   def run(params, photo, mask, z, use_features):
-    layout, features = steps.predict_layout(micro.layout, params["layout"], photo, mask)
+    layout, features = steps.predict_layout_twice(micro.layout, params["layout"], photo, mask)
     whole = steps.fill(
       micro.texture, params["texture"], photo, mask, layout, features, z, use_features
     )
@@ -469,6 +470,20 @@ def test_known_pixels_of_a_fill_are_the_photo_s(fill):
   np.testing.assert_array_equal(whole[known].view(np.uint32), photo[known].view(np.uint32))
   assert np.abs(whole - photo)[~known].min() < np.abs(whole - photo)[~known].max() != 0
   np.testing.assert_allclose(layout.sum(-1), 1, rtol=1e-5)
+
+
+def test_a_layout_seen_twice_is_the_mean_of_both_views(fill, micro, micro_params):
+  """And that of the mirrored photo is the mirrored one, with left and right swapped."""
+  photo, mask, z, use = question()
+  mirrored = np.ascontiguousarray(photo[:, :, ::-1]), np.ascontiguousarray(mask[:, :, ::-1])
+  once = micro_model.jit(partial(steps.predict_layout, micro.layout))
+  view, other = (np.asarray(once(micro_params["layout"], *x)[0]) for x in ((photo, mask), mirrored))
+  back = other[:, :, ::-1][..., MIRROR]
+  layout, _ = fill(photo, mask, z, use)
+  np.testing.assert_allclose(layout, (view + back) / 2, atol=1e-5)
+  assert np.abs(view - back).max() > 1e-3
+  of_mirrored, _ = fill(*mirrored, z, use)
+  np.testing.assert_allclose(of_mirrored[:, :, ::-1][..., MIRROR], layout, atol=1e-5)
 
 
 def test_a_fill_is_joined_to_the_photo():

@@ -184,8 +184,10 @@ def _guided(networks, params, batch, donor, valid) -> dict[str, jax.Array]:
   """Counts of one batch for `guidance`: (differing pixels, given read, predicted read)."""
   photo, mask = images.to_float(batch["photo"]), batch["mask"]
   number, nothing = len(photo), jnp.zeros_like(mask)
-  predict = partial(steps.predict_layout, networks.layout, params["layout"])
-  probabilities, features = predict(photo, mask)
+  probabilities, features = steps.predict_layout_twice(
+    networks.layout, params["layout"], photo, mask
+  )
+  parse = partial(steps.predict_layout, networks.layout, params["layout"], mask=nothing)
   predicted = read(probabilities)
   given = predicted[donor]
   asked = jnp.where(mask, jax.nn.one_hot(given, NUM_CLASSES), probabilities)
@@ -193,7 +195,7 @@ def _guided(networks, params, batch, donor, valid) -> dict[str, jax.Array]:
     networks.texture, params["texture"], photo, mask, asked, features,
     latent(0, number), jnp.zeros(number, bool),
   )  # fmt: skip
-  seen, seen_photo = (read(predict(x, nothing)[0]) for x in (whole, photo))
+  seen, seen_photo = (read(parse(photo=x)[0]) for x in (whole, photo))
   valid = valid[:, None, None]
   differ = mask[..., 0] & (given != predicted) & valid
   hits = (differ, differ & (seen == given), differ & (seen == predicted))

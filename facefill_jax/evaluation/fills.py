@@ -37,7 +37,9 @@ def make_filler(networks: Networks):
 
   def fill(params, photo, mask, seed=0):
     photo = images.to_float(photo)
-    probabilities, features = steps.predict_layout(networks.layout, params["layout"], photo, mask)
+    probabilities, features = steps.predict_layout_twice(
+      networks.layout, params["layout"], photo, mask
+    )
     whole = steps.fill(
       networks.texture, params["texture"], photo, mask, probabilities, features,
       latent(seed, len(photo)), jnp.ones(len(photo), bool),
