@@ -97,6 +97,33 @@ class Frame:
     whole[inside] = _resize_nearest(ids, self.size)[square]
     return whole
 
+  def paste_layout(
+    self, probabilities: np.ndarray, size: tuple[int, int]
+  ) -> tuple[np.ndarray, np.ndarray]:
+    """The most probable classes at the photo's size, their probabilities enlarged linearly first.
+
+    Edges come out smooth; `crop_labels` does not bring all cells back, as it does what
+    `paste_labels` made.
+
+    Args:
+      probabilities: float32 (r, r, k).
+      size: (h, w).
+
+    Returns:
+      Class ids uint8 (h, w), void outside the frame; float32 (h, w), their probabilities, 0 there.
+    """
+    best = np.full((self.size, self.size), -1.0, np.float32)
+    square = np.zeros(best.shape, np.uint8)
+    for k in range(probabilities.shape[-1]):  # one at a time: a large photo has many pixels
+      one = _resize(np.ascontiguousarray(probabilities[..., k]), self.size, cv2.INTER_LINEAR)
+      higher = one > best
+      square[higher] = k
+      np.maximum(best, one, out=best)
+    ids, probability = np.full(size, VOID, np.uint8), np.zeros(size, np.float32)
+    inside, seen = self._windows(size)
+    ids[inside], probability[inside] = square[seen], np.clip(best[seen], 0.0, 1.0)
+    return ids, probability
+
   def contains(self, mask: np.ndarray) -> bool:
     """Whether every hole pixel of the mask, bool (h, w), lies inside the frame."""
     inside, _ = self._windows(mask.shape)

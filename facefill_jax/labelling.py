@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +18,7 @@ from facefill_jax.data.decoding import read_grey, read_labels
 from facefill_jax.data.sources import Files, match, read_with
 from facefill_jax.data.vocabularies import OURS, Vocabulary
 from facefill_jax.frame import Frame
-from facefill_jax.labels import CLASSES, NUM_CLASSES, VOID
+from facefill_jax.labels import CLASSES
 from facefill_jax.metrics.agreement import Agreement
 
 CSV = "confidence.csv"
@@ -87,8 +86,7 @@ class Labeller:
   def __call__(self, photos: list[np.ndarray]) -> list[Labelled]:
     """Up to `batch_size` photos, uint8 (h, w, 3) of any sizes, by their centre squares.
 
-    Probabilities are enlarged linearly before the most probable class is taken, so that the edges
-    of a layout are smooth at the photo's own size.
+    Edges are smooth at the photo's own size: see `Frame.paste_layout`.
     """
     if not 0 < len(photos) <= self.batch_size:
       raise ValueError(f"give 1..{self.batch_size} photos, got {len(photos)}")
@@ -100,7 +98,7 @@ class Labeller:
       cells[i], _ = frame.crop(photo, np.zeros(photo.shape[:2], bool), side)
     found = np.asarray(self._predict(self._params, cells, mask))
     return [
-      _enlarge(probabilities, frame, photo.shape[:2])
+      Labelled(*frame.paste_layout(probabilities, photo.shape[:2]))
       for probabilities, frame, photo in zip(found, frames, photos, strict=False)
     ]
 
@@ -109,22 +107,6 @@ def centre_square(height: int, width: int) -> Frame:
   """The square that training cuts out of a photo when nothing is moved at random."""
   side = min(height, width)
   return Frame((height - side) // 2, (width - side) // 2, side)
-
-
-def _enlarge(probabilities: np.ndarray, frame: Frame, size: tuple[int, int]) -> Labelled:
-  """float32 (r, r, 20) at the photo's size, one class at a time: a large photo has many pixels."""
-  best = np.full((frame.size, frame.size), -1.0, np.float32)
-  square = np.zeros(best.shape, np.uint8)
-  for k in range(NUM_CLASSES):
-    one = np.ascontiguousarray(probabilities[..., k])
-    one = cv2.resize(one, best.shape, interpolation=cv2.INTER_LINEAR)
-    higher = one > best
-    square[higher] = k
-    np.maximum(best, one, out=best)
-  ids, probability = np.full(size, VOID, np.uint8), np.zeros(size, np.float32)
-  inside = np.s_[frame.top : frame.top + frame.size, frame.left : frame.left + frame.size]
-  ids[inside], probability[inside] = square, np.clip(best, 0.0, 1.0)
-  return Labelled(ids, probability)
 
 
 @dataclass(frozen=True)

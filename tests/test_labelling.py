@@ -76,10 +76,10 @@ def test_the_photos_own_size_and_void_beside_the_square(labeller):
 def test_enlarging_is_linear_before_the_choice_is_made():
   probabilities = np.zeros((2, 2, 20), np.float32)
   probabilities[:, 0, 3], probabilities[:, 1, 7] = 1.0, 1.0
-  found = labelling._enlarge(probabilities, labelling.Frame(0, 0, 8), (8, 8))
-  np.testing.assert_array_equal(found.ids, np.repeat([[3] * 4 + [7] * 4], 8, axis=0))
+  ids, probability = labelling.Frame(0, 0, 8).paste_layout(probabilities, (8, 8))
+  np.testing.assert_array_equal(ids, np.repeat([[3] * 4 + [7] * 4], 8, axis=0))
   # Centres of columns at .25, .75 of a cell: 1, 1, .875, .625 of the class of that side.
-  np.testing.assert_allclose(found.probability[0], [1, 1, 0.875, 0.625, 0.625, 0.875, 1, 1])
+  np.testing.assert_allclose(probability[0], [1, 1, 0.875, 0.625, 0.625, 0.875, 1, 1])
 
 
 def test_no_face_no_confidence():

@@ -31,11 +31,12 @@ METHOD_NAMES = (*METHODS, IDENTITY)
 def make_filler(networks: Networks):
   """A jitted (params, photo uint8, mask, seed) -> {"whole": uint8, "layout": uint8 class ids}.
 
-  `params` is {"layout": tree, "texture": tree}; new weights and seeds do not compile it again. Each
-  photo gets the same latent z, drawn from `seed`: its result must not depend on its place.
+  With `soft=True` the layout is its probabilities, float32 (b, h, w, 20). `params` is {"layout":
+  tree, "texture": tree}; new weights and seeds do not compile it again. Each photo gets the same
+  latent z, drawn from `seed`: its result must not depend on its place.
   """
 
-  def fill(params, photo, mask, seed=0):
+  def fill(params, photo, mask, seed=0, soft=False):
     photo = images.to_float(photo)
     probabilities, features = steps.predict_layout_twice(
       networks.layout, params["layout"], photo, mask
@@ -44,9 +45,10 @@ def make_filler(networks: Networks):
       networks.texture, params["texture"], photo, mask, probabilities, features,
       latent(seed, len(photo)), jnp.ones(len(photo), bool),
     )  # fmt: skip
-    return {"whole": images.to_uint8(whole), "layout": read(probabilities)}
+    layout = probabilities if soft else read(probabilities)
+    return {"whole": images.to_uint8(whole), "layout": layout}
 
-  return jax.jit(fill)
+  return jax.jit(fill, static_argnames="soft")
 
 
 def latent(seed: int, number: int) -> jax.Array:
@@ -65,7 +67,7 @@ class Model:
 
   At another size than its own resolution the square is resized with the hole left out of every
   mean, filled there, resized back and joined to the photo (`Frame.paste`), whose known pixels stay
-  its own.
+  its own; its layout is that of `Frame.paste_layout`.
 
   Attributes:
     config, sha256: as in its directory; the latter of SHA256SUMS, and so of all of its files.
@@ -89,11 +91,11 @@ class Model:
     if size == self.resolution:
       return self._fill(photo, mask, seed)
     cells, holes = self.shrink(photo, mask)
-    found = self._fill(cells, holes, seed)
+    found = self._fill(cells, holes, seed, soft=True)
     frame = Frame(0, 0, size)
     pairs = zip(photo, mask[..., 0], found["whole"], strict=True)
     whole = np.stack([frame.paste(p, m, filled) for p, m, filled in pairs])
-    layout = np.stack([frame.paste_labels(ids, (size, size)) for ids in found["layout"]])
+    layout = np.stack([frame.paste_layout(x, (size, size))[0] for x in found["layout"]])
     return {"whole": whole, "layout": layout}
 
   def shrink(self, photo: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +105,10 @@ class Model:
     cells, holes = (np.stack(x) for x in zip(*crops, strict=True))
     return cells, holes[..., None]
 
-  def _fill(self, photo: np.ndarray, mask: np.ndarray, seed: int) -> dict:
+  def _fill(self, photo: np.ndarray, mask: np.ndarray, seed: int, soft: bool = False) -> dict:
     put = self._put({"photo": photo, "mask": mask})
-    return jax.device_get(self._filler(self.params, put["photo"], put["mask"], np.uint32(seed)))
+    found = self._filler(self.params, put["photo"], put["mask"], np.uint32(seed), soft=soft)
+    return jax.device_get(found)
 
 
 class Outputs:

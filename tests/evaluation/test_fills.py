@@ -51,12 +51,14 @@ def test_a_model_of_another_resolution_keeps_known_pixels(model, monkeypatch):
   batch = batch_of(96)
   frame = Frame(0, 0, 96)
 
-  def fill(cells, holes, seed):
+  def fill(cells, holes, seed, soft):
     want = [frame.crop(p, m[..., 0], SIDE)
             for p, m in zip(batch["photo"], batch["mask"], strict=True)]  # fmt: skip
     np.testing.assert_array_equal(cells, [photo for photo, _ in want])
     np.testing.assert_array_equal(holes[..., 0], [mask for _, mask in want])
-    return {"whole": np.full_like(cells, 77), "layout": np.full(cells.shape[:3], 5, np.uint8)}
+    probabilities = np.eye(20, dtype=np.float32)[np.full(cells.shape[:3], 5)]
+    assert soft
+    return {"whole": np.full_like(cells, 77), "layout": probabilities}
 
   monkeypatch.setattr(model, "_fill", fill)
   found = model(batch)
