@@ -37,8 +37,8 @@ class Painter:
 
 
 def flat_faces(number):
-  """Face i has the colour of class i + 1 everywhere; all holes are rows 0..7."""
-  classes = np.arange(1, number + 1, dtype=np.uint8)[:, None, None]
+  """Face i has the colour of class i + 10 everywhere, of no side; all holes are rows 0..7."""
+  classes = np.arange(10, number + 10, dtype=np.uint8)[:, None, None]
   labels = np.broadcast_to(classes, (number, SIDE, SIDE)).copy()
   mask = np.zeros((number, SIDE, SIDE, 1), bool)
   mask[:, :8] = True
