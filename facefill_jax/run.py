@@ -35,9 +35,6 @@ from facefill_jax.stages import LAYOUT, STAGES, TEXTURE
 
 JUDGE = "judge"
 TRAINED = {LAYOUT: (LAYOUT,), TEXTURE: (TEXTURE,), "both": STAGES}  # by config.stages
-BEST = "best"
-RANKS = {"hole_squeezenet": -1, "hole_psnr": 1, "layout_miou": 1}
-"""By which score a model is the best, the first that there is; -1: the lower the better."""
 SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
@@ -311,25 +308,6 @@ class Run:
       with open(os.path.join(self.workdir, name), "w", encoding="utf-8") as file:
         file.write(text)
     return {name.split(".")[0]: f"```\n{text}\n```" for name, text in texts.items()}
-
-  def save_if_best(self, states, step: int, scores: dict[str, float]) -> bool:
-    """Writes the averages into best/ if they have the best score of held-out faces so far.
-
-    Scores of another resolution do not count: they are of other pictures.
-    """
-    name = next(name for name in RANKS if name in scores)
-    resolution, score = self.plan.at(step).resolution, float(scores[name])
-    try:
-      with open(os.path.join(self.workdir, BEST, "config.json"), encoding="utf-8") as file:
-        before = json.load(file)
-    except FileNotFoundError:
-      before = {"resolution": None}
-    if before["resolution"] == resolution and name in before["score"]:
-      if RANKS[name] * (score - before["score"][name]) <= 0:
-        return False
-    seen = self.plan.images_at(step)
-    self.save_model(states, BEST, images=seen, resolution=resolution, score={name: score})
-    return True
 
   def save_model(self, states, folder: str = "model", **changes) -> str:
     """Writes the averages with what one must know to use them; returns the directory.

@@ -8,6 +8,7 @@ the data always matches the state.
 """
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -19,9 +20,12 @@ from ml_collections import ConfigDict
 from facefill_jax import contrasts, hooks, sharding, snapshots, stages
 from facefill_jax.checkpoint import Checkpoints
 from facefill_jax.evaluation import scoring
-from facefill_jax.run import BEST, JUDGE, Run
+from facefill_jax.run import JUDGE, Run
 from facefill_jax.stages import LAYOUT, TEXTURE
 
+BEST = "best"
+RANKS = {"hole_squeezenet": -1, "hole_psnr": 1, "layout_miou": 1}
+"""By which score a model is the best, the first that there is; -1: the lower the better."""
 _SHOWN_SCORES = (
   "hole_psnr", "hole_ssim", "hole_squeezenet", "laplacian_ratio", "layout_miou",
 )  # fmt: skip
@@ -91,6 +95,7 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
       progress.begin(step + 1)  # compiling is over: it must not spoil the estimate
     elif (step + 1) % c.log_every_steps == 0:
       _log(run, step + 1, newest, stream, progress, writer)
+      newest = {}
   return states
 
 
@@ -118,7 +123,7 @@ def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   fixed = run.feed.fixed(run.plan.at(step).resolution)
   rows = list(scoring.slices(fixed, min(run.config.eval.batch_size, len(fixed["photo"]))))
   scores = contrasts.score(run, states, rows)
-  best = "  best so far" if run.save_if_best(states, step, scores) else ""
+  best = "  best so far" if save_if_best(run, states, step, scores) else ""
   all_scores = {f"eval/{name}": value for name, value in scores.items()}
   writer.write_scalars(step, all_scores | contrasts.contrasts(run, states, rows, step))
   line = "  ".join(f"{name} {scores[name]:.3f}" for name in _SHOWN_SCORES if name in scores)
@@ -131,6 +136,26 @@ def look(run: Run, states, step: int, writer: hooks.MetricWriter) -> None:
   hooks.save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
   snapshots.write_history(folder, step)
   writer.write_images(step, {"samples": grid})
+
+
+def save_if_best(run: Run, states, step: int, scores: dict[str, float]) -> bool:
+  """Writes the averages into best/ if they have the best score of held-out faces so far.
+
+  Scores of another resolution do not count: they are of other pictures.
+  """
+  name = next(name for name in RANKS if name in scores)
+  resolution, score = run.plan.at(step).resolution, float(scores[name])
+  try:
+    with open(os.path.join(run.workdir, BEST, "config.json"), encoding="utf-8") as file:
+      before = json.load(file)
+  except FileNotFoundError:
+    before = {"resolution": None}
+  if before["resolution"] == resolution and name in before["score"]:
+    if RANKS[name] * (score - before["score"][name]) <= 0:
+      return False
+  seen = run.plan.images_at(step)
+  run.save_model(states, BEST, images=seen, resolution=resolution, score={name: score})
+  return True
 
 
 def _log(run: Run, step: int, metrics, stream, progress: hooks.Progress, writer) -> None:
