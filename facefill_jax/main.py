@@ -23,10 +23,10 @@ def run(argv: list[str]) -> int:
     _say(f"unexpected argument {argv[1]!r}; flags begin with --")
     return USAGE
   logging.set_verbosity(logging.WARNING)  # orbax tells each of its steps
-  from facefill_jax import train  # after the flags: --help need not import jax
+  from facefill_jax.training import loop  # after the flags: --help need not import jax
 
   try:
-    train.train(_CONFIG.value, _WORKDIR.value)
+    loop.train(_CONFIG.value, _WORKDIR.value)
   except (ValueError, OSError, FloatingPointError) as error:
     if _DEBUG.value:
       raise

@@ -21,7 +21,7 @@ Features = Float[Array, "b hf wf c"]
 
 @flax.struct.dataclass
 class Batch:
-  """What one training step sees. Optional fields are filled by `steps.attach_layout`."""
+  """What one training step sees. Optional fields are filled by `step.attach_layout`."""
 
   photo: Array  # float32 b h w 3, in [-1, 1]
   mask: Array  # bool b h w 1, True = hole

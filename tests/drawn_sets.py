@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 from PIL import Image
 
-from facefill_jax.data.builders import celebamask_hq
-from facefill_jax.data.drawn_faces import DrawnFaces
+from facefill_jax.data.drawn.faces import DrawnFaces
+from facefill_jax.data.sets import celebamask_hq
 from facefill_jax.labels import CLASSES
 
 

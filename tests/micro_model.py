@@ -3,19 +3,19 @@
 import jax
 import numpy as np
 
-from facefill_jax import stages
 from facefill_jax.labels import NUM_CLASSES
-from facefill_jax.models.discriminator import Critic
+from facefill_jax.models.critic import Critic
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import TextureNet
+from facefill_jax.stages import stage
 
 SIDE = 64
 
 
-def networks(dtype="float32") -> stages.Networks:
+def networks(dtype="float32") -> stage.Networks:
   """Networks with every part of the real ones, as narrow as they can be."""
-  d, stem, widths, decoder = stages.DTYPES[dtype], 8, (16, 16, 16), (16, 16, 8)
-  return stages.Networks(
+  d, stem, widths, decoder = stage.DTYPES[dtype], 8, (16, 16, 16), (16, 16, 8)
+  return stage.Networks(
     layout=LayoutNet(stem, widths, 16, 1, 2, 16, decoder, dtype=d),
     texture=TextureNet(stem, widths, 1, decoder, (16, 8), 64, 8, dtype=d),
     layout_critic=Critic(stem, widths, dtype=d),

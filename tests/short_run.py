@@ -12,14 +12,14 @@ from unittest import mock
 
 import jax
 
-from facefill_jax import stages
-from facefill_jax import train as trainer
+from facefill_jax.stages import stage as stage_lib
+from facefill_jax.training import loop as loop_lib
 
 ROOT = Path(__file__).parent.parent
 SIZE = "micro"
 SIZES = {
-  **stages.SIZES,
-  SIZE: stages.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8),
+  **stage_lib.SIZES,
+  SIZE: stage_lib.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8),
 }
 
 
@@ -66,14 +66,14 @@ def train(c, workdir: Path) -> Finished:
     states.update(jax.device_get(made))
     return made
 
-  original = trainer.loop
+  original = loop_lib.loop
   with (
-    mock.patch.object(stages, "SIZES", SIZES),
-    mock.patch.object(trainer, "loop", loop),
+    mock.patch.object(stage_lib, "SIZES", SIZES),
+    mock.patch.object(loop_lib, "loop", loop),
     contextlib.redirect_stderr(err),
     contextlib.redirect_stdout(out),
   ):
-    trainer.train(c, str(workdir))
+    loop_lib.train(c, str(workdir))
   return Finished(workdir, states, err.getvalue(), out.getvalue())
 
 

@@ -6,8 +6,8 @@ import pytest
 import short_run
 from ml_collections import ConfigDict
 
-from facefill_jax import recipe, train
-from facefill_jax.run import Run
+from facefill_jax.training import from_config, loop
+from facefill_jax.training.run import Run
 
 NAMES = sorted(path.stem for path in (short_run.ROOT / "configs").glob("*.py"))
 WANTED = ("quickstart", "folder", "celebahq_256", "celebahq_512", "ffhq_256")
@@ -81,11 +81,11 @@ def test_smoke_builds_a_run(name, tmp_path, monkeypatch):
 @pytest.mark.xdist_group("train")
 @pytest.mark.parametrize("name", NAMES)
 def test_smoke_trains(name, tmp_path):
-  train.train(short_run.load(name).get_config("smoke"), str(tmp_path / "run"))
+  loop.train(short_run.load(name).get_config("smoke"), str(tmp_path / "run"))
   assert (tmp_path / "run" / "model" / "SHA256SUMS").is_file()
 
 
 def test_the_progressive_one_goes_from_small_faces_and_holes_to_large_ones():
-  plan, _ = recipe.make_plan(short_run.load("celebahq_512").get_config())
+  plan, _ = from_config.make_plan(short_run.load("celebahq_512").get_config())
   assert [phase.resolution for phase in plan.phases] == [64, 128, 256, 512]
   assert [phase.mask_ratio[1] for phase in plan.phases] == [0.7, 0.7, 0.95, 0.95]

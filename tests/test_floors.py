@@ -89,7 +89,7 @@ def imported(module: str, source: str, modules: set[str]) -> list[tuple[int, str
 
 
 def part_of(module: str) -> str:
-  """The part of the house that a module belongs to: "data" for facefill_jax.data.masks."""
+  """The part of the house that a module belongs to: "data" for facefill_jax.data.masks.training."""
   return module.split(".")[1] if "." in module else ""
 
 
@@ -179,8 +179,8 @@ def test_the_house_stands():
     ("losses", "from facefill_jax import stages", "floor 1 may not import floor 2"),
     ("losses", "from facefill_jax.models.layers import icnr", "floor 1 may not import floor 1"),
     ("losses", "from .models import layers", "floor 1 may not import floor 1"),
-    ("hooks", "def f():\n  import facefill_jax.data.masks", "hooks:2 imports"),
-    ("stages", "from facefill_jax.steps import fill", "floor 2 may not import floor 2"),
+    ("hooks", "def f():\n  import facefill_jax.data.masks.training", "hooks:2 imports"),
+    ("stages", "from facefill_jax.stages.step import fill", "floor 2 may not import floor 2"),
     ("data.masks", "import jax.numpy as jnp", "numpy only"),
     ("labels", "from jax import numpy", "numpy only"),
     ("evaluation.runner", "from facefill_jax.bench import cost", "floor 4 may not import floor 4"),
@@ -209,12 +209,12 @@ def test_the_law_bites(module, source, word):
 def test_what_the_law_allows():
   sources = {
     "facefill_jax": "",
-    "facefill_jax.weights": "from facefill_jax import __version__, stages",
-    "facefill_jax.stages": "from facefill_jax import objectives",
-    "facefill_jax.objectives": "import jax\nfrom jax import lax",
-    "facefill_jax.checkpoint": "import orbax.checkpoint",
-    "facefill_jax.data.pipeline": "from facefill_jax.data.masks import MaskMix",
-    "facefill_jax.data.masks": "import numpy as np",
+    "facefill_jax.filling.model_files": "from facefill_jax import __version__, stages",
+    "facefill_jax.stages.stage": "from facefill_jax import objectives",
+    "facefill_jax.stages.objectives": "import jax\nfrom jax import lax",
+    "facefill_jax.training.checkpoint": "import orbax.checkpoint",
+    "facefill_jax.data.pipeline": "from facefill_jax.data.masks.training import MaskMix",
+    "facefill_jax.data.masks.training": "import numpy as np",
     "facefill_jax.bench.cost": "from facefill_jax.evaluation import runner",
     "facefill_jax.evaluation": "",
     "facefill_jax.evaluation.runner": "",
@@ -238,8 +238,8 @@ def test_the_top_level_is_the_one_agreed_on():
 
 def test_nothing_loads_tensorflow():
   program = (
-    "import sys; import facefill_jax.train, facefill_jax.inpaint, facefill_jax.cli.fill, "
-    "facefill_jax.judges, facefill_jax.main; "
+    "import sys; import facefill_jax.training.loop, facefill_jax.filling.pipeline; "
+    "import facefill_jax.cli.fill, facefill_jax.pretrained_nets.weights, facefill_jax.main; "
     "bad = {'tensorflow', 'tensorboard', 'torch', 'sklearn'} & set(sys.modules); "
     "sys.exit(', '.join(sorted(bad)) + ' loaded' if bad else 0)"
   )

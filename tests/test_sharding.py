@@ -8,7 +8,9 @@ import pytest
 from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from facefill_jax import sharding, stages, steps
+from facefill_jax import sharding
+from facefill_jax.stages.stage import Judges, Optimiser, abstract_params, make_stage
+from facefill_jax.stages.step import TrainState, make_batch, train_step
 
 LOSSES = {"cross_entropy_hole": 2.0, "cross_entropy_known": 1.0, "dice": 1.0, "adversarial": 0.1}
 
@@ -54,7 +56,7 @@ def test_put_batch_splits_the_rows():
 
 
 def test_every_leaf_has_a_place():
-  tree = stages.abstract_params("tiny")
+  tree = abstract_params("tiny")
   places = sharding.state_shardings(tree, sharding.make_mesh())
   assert jax.tree.structure(places) == jax.tree.structure(tree)
   assert all(isinstance(p, NamedSharding) for p in jax.tree.leaves(places))
@@ -75,18 +77,16 @@ def test_the_first_rule_that_matches_counts(monkeypatch):
 @pytest.fixture(scope="module")
 def layout_stage(micro):
   numbers = {"b1": 0.0, "b2": 0.99, "weight_decay": 0.0, "clip": 1.0}
-  optimiser = stages.Optimiser(
-    "adam", 1e-3, **numbers, warmup_images=0, decay_images=0, total_images=9
-  )
-  return stages.make_stage(
-    "layout", micro, stages.Judges(), losses=LOSSES, optimiser=optimiser, critic_optimiser=optimiser
+  optimiser = Optimiser("adam", 1e-3, **numbers, warmup_images=0, decay_images=0, total_images=9)
+  return make_stage(
+    "layout", micro, Judges(), losses=LOSSES, optimiser=optimiser, critic_optimiser=optimiser
   )
 
 
 @pytest.mark.xdist_group("sharding")
 def test_two_devices_compute_what_one_does(micro, micro_params, layout_stage):
   stage = layout_stage
-  state = steps.TrainState(
+  state = TrainState(
     step=np.int32(0),
     images=np.int32(0),
     params=micro_params["layout"],
@@ -101,12 +101,12 @@ def test_two_devices_compute_what_one_does(micro, micro_params, layout_stage):
     mesh = mesh_of(count)
     places = sharding.state_shardings(state, mesh)
     step = jax.jit(
-      steps.train_step,
+      train_step,
       out_shardings=(places, sharding.replicated(mesh)),
       compiler_options={"xla_backend_optimization_level": 0},  # a third of the time
     )
     rows = sharding.put_batch(micro_model.random_batch(4), mesh)
-    made = jax.jit(steps.make_batch, out_shardings=sharding.batch_sharding(mesh))(**rows)
+    made = jax.jit(make_batch, out_shardings=sharding.batch_sharding(mesh))(**rows)
     here, metrics = jax.device_put(state, places), None
     rng = jax.device_put(jax.random.key(1), sharding.replicated(mesh))
     run = step.lower(stage, here, made, rng).compile()

@@ -9,9 +9,10 @@ import click
 import jax
 import jax.numpy as jnp
 
-from facefill_jax import stages, steps
 from facefill_jax.models.cnn_branch import CnnBranch
 from facefill_jax.models.vit_branch import VitBranch
+from facefill_jax.stages import stage as stage_lib
+from facefill_jax.stages import step
 
 PARTS = ("CNN branch", "ViT branch", "fusion + decoder", "layout network", "generator", "critic",
          "both stages")  # fmt: skip
@@ -29,12 +30,12 @@ def flops(fn, *shapes) -> float:
 
 def measure(size: str, resolution: int) -> dict[str, dict[str, float]]:
   """Part -> {"parameters": ..., "gflop": of one forward pass of one photo}."""
-  networks, numbers = stages.build_networks(size), stages.SIZES[size]
-  inputs = jax.eval_shape(lambda: stages.example_inputs(networks, resolution))
+  networks, numbers = stage_lib.build_networks(size), stage_lib.SIZES[size]
+  inputs = jax.eval_shape(lambda: stage_lib.example_inputs(networks, resolution))
   result = {}
 
   def add(name, net, shapes):
-    params = jax.eval_shape(lambda *args: net.init(stages.key(), *args), *shapes)
+    params = jax.eval_shape(lambda *args: net.init(stage_lib.key(), *args), *shapes)
     result[name] = {
       "parameters": count(params),
       "gflop": flops(lambda p, *args: net.apply(p, *args), params, *shapes) / 1e9,
@@ -59,35 +60,39 @@ def measure(size: str, resolution: int) -> dict[str, dict[str, float]]:
 
 def training_gflop(size: str, resolution: int, losses, batch: int = 2) -> dict[str, float]:
   """GFLOP per photo of a whole training step (critic, penalty, judges and all), a stage."""
-  networks = stages.build_networks(size)
-  optimiser = stages.Optimiser("adam", 1e-4, 0.0, 0.99, 0.0, 1.0, 0, 0, 1)
+  networks = stage_lib.build_networks(size)
+  optimiser = stage_lib.Optimiser("adam", 1e-4, 0.0, 0.99, 0.0, 1.0, 0, 0, 1)
   images_in = jax.ShapeDtypeStruct((batch, resolution, resolution, 3), jnp.uint8)
   labels_in = jax.ShapeDtypeStruct((batch, resolution, resolution), jnp.uint8)
   mask_in = jax.ShapeDtypeStruct((batch, resolution, resolution, 1), jnp.bool_)
-  data = jax.eval_shape(steps.make_batch, images_in, labels_in, mask_in)
+  data = jax.eval_shape(step.make_batch, images_in, labels_in, mask_in)
   layout_params = jax.eval_shape(
-    partial(stages.init_params, networks, stages.LAYOUT, resolution=resolution), stages.key()
+    partial(stage_lib.init_params, networks, stage_lib.LAYOUT, resolution=resolution),
+    stage_lib.key(),
   )
-  seen = jax.eval_shape(partial(steps.attach_layout, networks.layout), layout_params, data)
-  judges = {stages.LAYOUT: stages.Judges(), stages.TEXTURE: stages.Judges(layout=layout_params)}
+  seen = jax.eval_shape(partial(step.attach_layout, networks.layout), layout_params, data)
+  judges = {
+    stage_lib.LAYOUT: stage_lib.Judges(),
+    stage_lib.TEXTURE: stage_lib.Judges(layout=layout_params),
+  }
   result = {}
-  for name in stages.STAGES:
-    stage = stages.make_stage(
+  for name in stage_lib.STAGES:
+    stage = stage_lib.make_stage(
       name, networks, judges[name], losses=losses[name], optimiser=optimiser,
       critic_optimiser=optimiser,
     )  # fmt: skip
-    init = partial(steps.init_state, stage, networks, resolution=resolution)
-    state = jax.eval_shape(init, stages.key())
-    batch_in = data if name == stages.LAYOUT else seen
-    result[name] = flops(steps.train_step, stage, state, batch_in, stages.key()) / 1e9 / batch
+    init = partial(step.init_state, stage, networks, resolution=resolution)
+    state = jax.eval_shape(init, stage_lib.key())
+    batch_in = data if name == stage_lib.LAYOUT else seen
+    result[name] = flops(step.train_step, stage, state, batch_in, stage_lib.key()) / 1e9 / batch
   return result
 
 
 LOSSES = {
-  stages.LAYOUT: {
+  stage_lib.LAYOUT: {
     "cross_entropy_hole": 1, "cross_entropy_known": 1, "dice": 1, "adversarial": 1,
   },
-  stages.TEXTURE: {
+  stage_lib.TEXTURE: {
     "known_l1": 1, "hole_l1": 1, "coarse_l1": 1, "perceptual": 1, "style": 0, "adversarial": 1,
     "layout_consistency": 1, "feature_matching": 0, "diversity": 0,
   },
@@ -96,13 +101,13 @@ LOSSES = {
 
 
 @click.command()
-@click.option("--size", "sizes", multiple=True, type=click.Choice(tuple(stages.SIZES)))
+@click.option("--size", "sizes", multiple=True, type=click.Choice(tuple(stage_lib.SIZES)))
 @click.option("--resolution", default=256, show_default=True, help="Side of the photo in pixels.")
 @click.option("--training", is_flag=True, help="Also count a whole training step of each stage.")
 @click.option("--json", "out", type=click.Path(dir_okay=False), help="Write the numbers here.")
 def cost(sizes, resolution, training, out) -> None:
   """Count parameters and GFLOP per photo of the networks, part by part."""
-  sizes = sizes or tuple(stages.SIZES)
+  sizes = sizes or tuple(stage_lib.SIZES)
   table = {size: measure(size, resolution) for size in sizes}
   if training:
     for size in sizes:

@@ -22,8 +22,8 @@ from PIL import Image
 from facefill_jax.bench.processes import cpu_seconds, resident_mib
 from facefill_jax.data import pipeline, squares
 from facefill_jax.data.decoding import read_labels, read_photo
-from facefill_jax.data.drawn_faces import LARGEST, DrawnFaces
-from facefill_jax.data.masks import MaskMix
+from facefill_jax.data.drawn.faces import LARGEST, DrawnFaces
+from facefill_jax.data.masks.training import MaskMix
 from facefill_jax.data.opening import open_source
 from facefill_jax.data.sources import Folder, Subset
 

@@ -47,9 +47,9 @@ def build(
   Killed, it goes on where it was when it is started again. README.md says how to get each set.
   """
   options["verbose"] = verbose
-  from facefill_jax.data import builders
-  from facefill_jax.data.builders import build as building
-  from facefill_jax.data.builders.shards import Form
+  from facefill_jax.data.sets import build as build_lib
+  from facefill_jax.data.sets import builders
+  from facefill_jax.data.sets.shards import Form
 
   if name not in builders.NAMES:
     raise click.UsageError(f"{name!r} is not one of {', '.join(builders.NAMES)}")
@@ -58,11 +58,11 @@ def build(
     source = builders.open_originals(name, str(origin), labels=str(labels or ""), size=size)
     with _progress("building") as progress:
       try:
-        about = building.build(
+        about = build_lib.build(
           name, source, str(target), Form(size, lossless), workers=workers or _cores(),
           overwrite=overwrite, progress=progress,
         )  # fmt: skip
-      except building.ExistsError as error:
+      except build_lib.ExistsError as error:
         raise click.UsageError(str(error), click.get_current_context()) from error
   click.echo(_summary(about, builders.OFFICIAL_COUNTS), err=True)
   click.echo(f"ready: {target}", err=True)
@@ -79,12 +79,13 @@ def verify(options, directory, workers, verbose) -> None:
   Prints how many there are and how often each class occurs; exit code 3 if anything is damaged.
   """
   options["verbose"] = verbose
-  from facefill_jax.data import builders, records, verifying
+  from facefill_jax.data.sets import builders, records
+  from facefill_jax.data.sets import verify as verify_lib
 
   with input_failures():
     about = records.read_build(str(directory))
     with _progress("verifying") as progress:
-      report = verifying.verify(str(directory), workers=workers or _cores(), progress=progress)
+      report = verify_lib.verify(str(directory), workers=workers or _cores(), progress=progress)
   for problem in report.problems[:_LISTED]:
     click.echo(problem, err=True)
   click.echo(_summary(about, builders.OFFICIAL_COUNTS))
@@ -105,7 +106,7 @@ def verify(options, directory, workers, verbose) -> None:
 def show_splits(options, name, directory, verbose) -> None:
   """Say what the split NAME is (without NAME: all of them)."""
   options["verbose"] = verbose
-  from facefill_jax.data import records, splits
+  from facefill_jax.data.sets import records, splits
 
   if name is not None and name.partition(":")[0] not in splits.RULES:
     raise click.UsageError(f"{name!r} is not one of {', '.join(splits.RULES)}")
@@ -123,7 +124,7 @@ data.add_command(data_show.show)
 
 
 def _parts(split: str, source, required: bool) -> str:
-  from facefill_jax.data import splits
+  from facefill_jax.data.sets import splits
 
   try:
     parts = splits.divide(split, source.ids, source.numbers, source.official)

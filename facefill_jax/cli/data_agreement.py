@@ -29,7 +29,7 @@ def agreement(options, labels, truth, confidence, vocabulary, target, verbose) -
   """
   options["verbose"] = verbose
   with input_failures():
-    from facefill_jax import labelling
+    from facefill_jax.filling import labelling
 
     found, count = labelling.compare(labels, truth, confidence=confidence, vocabulary=vocabulary)
   _print(found, count, bool(confidence))

@@ -48,7 +48,7 @@ def label(options, model, photos, labels, confidence, batch_size, verbose) -> No
 
 
 def _labeller(model: Path, batch_size: int):
-  from facefill_jax import labelling
+  from facefill_jax.filling import labelling
 
   with model_failures():
     return labelling.Labeller.from_directory(model, batch_size)
@@ -56,7 +56,7 @@ def _labeller(model: Path, batch_size: int):
 
 def _run(labeller, source, labels: Path, confidence: Path | None) -> int:
   """Labels everything; returns how many photos could not be read."""
-  from facefill_jax import labelling
+  from facefill_jax.filling import labelling
 
   outputs = labelling.Outputs(labels, confidence)
   failed = []

@@ -40,9 +40,9 @@ def show(
     raise click.UsageError(f"{output}: no such folder {output.parent}")
   if output.exists() and not overwrite:
     raise click.UsageError(f"{output}: exists; give --overwrite to replace it")
-  from facefill_jax import photo as photo_files
-  from facefill_jax.data.masks import spread
+  from facefill_jax.data.masks.training import spread
   from facefill_jax.data.opening import open_source
+  from facefill_jax.filling import photo_files
 
   try:
     source = open_source(photos, labels, min_size=size, vocabulary=vocabulary)

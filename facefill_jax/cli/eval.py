@@ -77,7 +77,7 @@ def _check_usage(context, given) -> None:
     if given[name] is None:
       fail(f"--{name} is required")
   if given["protocol"] is not None:
-    from facefill_jax.data import protocols
+    from facefill_jax.data.masks import protocols
 
     try:
       protocols.check_name(given["protocol"])
@@ -95,14 +95,16 @@ def _check_usage(context, given) -> None:
 
 def _run(given) -> dict:
   """Evaluates into a hidden sibling of --out, which takes its place when all is done."""
-  from facefill_jax import judges, sharding
-  from facefill_jax.evaluation import report, runner
+  from facefill_jax import sharding
+  from facefill_jax.evaluation import runner
+  from facefill_jax.evaluation.report import run_page
+  from facefill_jax.pretrained_nets import weights
 
   mesh = sharding.local_mesh()
   faces = _pairs(given)
   filler = _filler(given, faces, mesh)
-  measuring = [kind for kind in judges.KINDS if judges.metrics(kind)]
-  judged_by = judges.load(given["weights"] or judges.default_directory(), measuring)
+  measuring = [kind for kind in weights.KINDS if weights.metrics(kind)]
+  judged_by = weights.load(given["weights"] or weights.default_directory(), measuring)
   part = given["out"].absolute().with_name(f".{given['out'].absolute().name}.part")
   shutil.rmtree(part, ignore_errors=True)  # of a run that was killed here
   part.mkdir()
@@ -115,7 +117,7 @@ def _run(given) -> dict:
   except BaseException:
     shutil.rmtree(part, ignore_errors=True)
     raise
-  report.write_report(given["out"])  # afterwards: hours of work are in their place by now
+  run_page.write_report(given["out"])  # afterwards: hours of work are in their place by now
   return content
 
 

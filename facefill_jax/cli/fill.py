@@ -9,10 +9,10 @@ import click
 import numpy as np
 
 from facefill_jax import PRETRAINED
-from facefill_jax import photo as photos
 from facefill_jax.cli.failures import InputFailure
 from facefill_jax.cli.models import MODEL, model_failures
-from facefill_jax.frame import FrameError
+from facefill_jax.filling import photo_files
+from facefill_jax.filling.frame import FrameError
 
 _FILE = click.Path(path_type=Path)
 
@@ -46,32 +46,36 @@ def fill(
   _check_outputs(output, save_layout, overwrite)
   with _speaking():
     known, hole, wish = _read(photo, mask, layout)
-    click.echo(photos.describe_hole(hole), err=True)
+    click.echo(photo_files.describe_hole(hole), err=True)
     filled = _pipeline(model)(known.pixels, hole, seed=seed, layout=wish)
-    photos.write_photo(output, filled.whole, known.icc_profile)
+    photo_files.write_photo(output, filled.whole, known.icc_profile)
     click.echo(f"wrote {output}", err=True)
     if save_layout:
-      photos.write_layout(save_layout, filled.layout)
+      photo_files.write_layout(save_layout, filled.layout)
       click.echo(f"wrote {save_layout}", err=True)
 
 
 def _read(
   photo: Path, mask: Path, layout: Path | None
-) -> tuple[photos.PhotoFile, np.ndarray, np.ndarray | None]:
+) -> tuple[photo_files.PhotoFile, np.ndarray, np.ndarray | None]:
   """Photo, mask bool (h, w), True = hole, and layout uint8 (h, w) or None."""
-  known = photos.read_photo(photo)
+  known = photo_files.read_photo(photo)
   if mask.exists() and mask.samefile(photo):
-    raise photos.PhotoError(f"{mask}: is the photo itself, not a mask")
+    raise photo_files.PhotoError(f"{mask}: is the photo itself, not a mask")
   size = known.pixels.shape[:2]
-  return known, photos.read_mask(mask, size), photos.read_layout(layout, size) if layout else None
+  return (
+    known,
+    photo_files.read_mask(mask, size),
+    photo_files.read_layout(layout, size) if layout else None,
+  )
 
 
 def _pipeline(model: Path):
   """The model, ready. Imported here: jax takes seconds, and a bad photo should not wait for it."""
-  from facefill_jax import inpaint
+  from facefill_jax.filling import pipeline
 
   with model_failures():
-    return inpaint.FaceFillPipeline.from_directory(model)
+    return pipeline.FaceFillPipeline.from_directory(model)
 
 
 @contextlib.contextmanager
@@ -79,25 +83,25 @@ def _speaking() -> Iterator[None]:
   """Errors of the input become exit code 3; PhotoWarnings become lines, each at once."""
 
   def show(message, category, filename, lineno, file=None, line=None):
-    if issubclass(category, photos.PhotoWarning):
+    if issubclass(category, photo_files.PhotoWarning):
       click.echo(f"warning: {message}", err=True)
     else:
       shown_before(message, category, filename, lineno, file, line)
 
   with warnings.catch_warnings():
-    warnings.simplefilter("always", photos.PhotoWarning)
+    warnings.simplefilter("always", photo_files.PhotoWarning)
     shown_before, warnings.showwarning = warnings.showwarning, show
     try:
       yield
-    except (photos.PhotoError, FrameError) as error:
+    except (photo_files.PhotoError, FrameError) as error:
       raise InputFailure(str(error)) from error
 
 
 def _check_outputs(output: Path, save_layout: Path | None, overwrite: bool) -> None:
   """Before any work: the suffixes are known, the folders exist, and nothing is overwritten."""
   try:
-    photos.check_output(output)
-  except photos.PhotoError as error:
+    photo_files.check_output(output)
+  except photo_files.PhotoError as error:
     raise click.UsageError(str(error), click.get_current_context()) from error
   wanted = [output]
   if save_layout:

@@ -50,7 +50,7 @@ def build(options, protocol, directory, count, size, seed, labels, overwrite, ve
 
   Run the same command again to go on after it was stopped.
   """
-  from facefill_jax.data import mask_sets
+  from facefill_jax.data.masks import files
 
   options["verbose"] = verbose
   chosen = _open(protocol, labels)
@@ -58,10 +58,10 @@ def build(options, protocol, directory, count, size, seed, labels, overwrite, ve
     raise click.UsageError(f"{protocol} has no end: give --count", click.get_current_context())
   with input_failures():
     try:
-      made = mask_sets.build(
+      made = files.build(
         chosen, directory, count=count, size=size, seed=seed, overwrite=overwrite, progress=_tell
       )
-    except mask_sets.ExistsError as error:
+    except files.ExistsError as error:
       raise click.UsageError(str(error), click.get_current_context()) from error
   click.echo(f"wrote {made['count']} masks to {directory}", err=True)
 
@@ -81,16 +81,16 @@ def show(options, protocol, output, count, columns, size, seed, labels, overwrit
   """Write one picture of the first masks."""
   import numpy as np
 
-  from facefill_jax import photo
-  from facefill_jax.data import mask_sets
+  from facefill_jax.data.masks import files
+  from facefill_jax.filling import photo_files
 
   options["verbose"] = verbose
   chosen = _open(protocol, labels)
   _check_output(photo, output, overwrite)
   try:
     drawn = [mask for _, mask in _draw(chosen, count, 24, size, seed)]
-    photo.write_photo(output, np.repeat(mask_sets.sheet(drawn, columns)[..., None], 3, axis=-1))
-  except (ValueError, photo.PhotoError) as error:
+    photo_files.write_photo(output, np.repeat(files.sheet(drawn, columns)[..., None], 3, axis=-1))
+  except (ValueError, photo_files.PhotoError) as error:
     raise InputFailure(str(error)) from error
   click.echo(f"wrote {output}", err=True)
 
@@ -109,32 +109,32 @@ def stats(options, protocol, count, size, seed, labels, as_json, verbose) -> Non
 
   Sub-folders are counted one by one, too. A protocol's name comes first: write ./box for a folder.
   """
-  from facefill_jax.data import mask_patterns, mask_sets
-  from facefill_jax.data.masks import FolderMasks
+  from facefill_jax.data.masks import files, patterns
+  from facefill_jax.data.masks.training import FolderMasks
 
   options["verbose"] = verbose
   try:
-    if Path(protocol).is_dir() and protocol not in mask_patterns.NAMES:
+    if Path(protocol).is_dir() and protocol not in patterns.NAMES:
       found = FolderMasks(protocol)
       names = found.names[:count]
-      ratios = [(name, mask_sets.ratio(found[i])) for i, name in enumerate(names)]
+      ratios = [(name, files.ratio(found[i])) for i, name in enumerate(names)]
     else:
       chosen = _open(protocol, labels)
       drawn = _draw(chosen, count, _COUNTED, size, seed)
-      ratios = [(chosen.source(index) or "", mask_sets.ratio(mask)) for index, mask in drawn]
+      ratios = [(chosen.source(index) or "", files.ratio(mask)) for index, mask in drawn]
   except ValueError as error:
     raise InputFailure(str(error)) from error
   groups = {"all": [value for _, value in ratios]}
   for name, value in ratios:
     if folder := name.rpartition("/")[0]:
       groups.setdefault(folder, []).append(value)
-  found = {name: mask_sets.summarise(values) for name, values in groups.items()}
+  found = {name: files.summarise(values) for name, values in groups.items()}
   click.echo(json.dumps(found, indent=1) if as_json else _table(found))
 
 
 def _open(protocol: str, labels: str):
   """The protocol; an unknown name is a usage error, files that cannot be used are the input's."""
-  from facefill_jax.data import protocols
+  from facefill_jax.data.masks import protocols
 
   try:
     protocols.check_name(protocol)
@@ -148,18 +148,18 @@ def _open(protocol: str, labels: str):
 
 def _draw(protocol, count: int | None, usual: int, size: int, seed: int):
   """(index, mask) of `count` masks; without a count `usual` ones, or as many as there are."""
-  from facefill_jax.data import mask_sets
+  from facefill_jax.data.masks import files
 
   wanted = usual if count is None and protocol.count is None else count
-  return itertools.islice(mask_sets.draw_masks(protocol, wanted, size, seed), count or usual)
+  return itertools.islice(files.draw_masks(protocol, wanted, size, seed), count or usual)
 
 
 def _check_output(photo, output: Path, overwrite: bool) -> None:
   """Before any work: the suffix is known, the folder exists, and nothing is overwritten."""
   context = click.get_current_context()
   try:
-    photo.check_output(output)
-  except photo.PhotoError as error:
+    photo_files.check_output(output)
+  except photo_files.PhotoError as error:
     raise click.UsageError(str(error), context) from error
   if not output.parent.is_dir():
     raise click.UsageError(f"{output}: no such folder {output.parent}", context)

@@ -25,9 +25,9 @@ MODEL = _Model(path_type=Path)
 @contextlib.contextmanager
 def model_failures() -> Iterator[None]:
   """What is wrong with a model becomes exit code 4."""
-  from facefill_jax import weights  # jax takes seconds
+  from facefill_jax.filling import model_files  # jax takes seconds
 
   try:
     yield
-  except weights.ModelError as error:
+  except model_files.ModelError as error:
     raise ModelFailure(str(error)) from error

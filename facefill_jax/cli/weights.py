@@ -34,19 +34,19 @@ def convert(options, kind, files, directory, overwrite, verbose) -> None:
   MXNet's .params.
   """
   options["verbose"] = verbose
-  from facefill_jax import judges
+  from facefill_jax.pretrained_nets import weights as weights_lib
 
-  if kind not in judges.KINDS:
+  if kind not in weights_lib.KINDS:
     raise click.UsageError(
-      f"unknown KIND {kind!r}; valid: {', '.join(judges.KINDS)}", click.get_current_context()
+      f"unknown KIND {kind!r}; valid: {', '.join(weights_lib.KINDS)}", click.get_current_context()
     )
-  directory = directory or judges.default_directory()
+  directory = directory or weights_lib.default_directory()
   with input_failures():
     try:
-      path = judges.convert(kind, files, directory, overwrite=overwrite)
-    except judges.ExistsError as error:
+      path = weights_lib.convert(kind, files, directory, overwrite=overwrite)
+    except weights_lib.ExistsError as error:
       raise click.UsageError(str(error), click.get_current_context()) from error
-    judge = judges.load(directory, [kind])[kind]
+    judge = weights_lib.load(directory, [kind])[kind]
   click.echo(f"wrote {path}, sha256 {judge.sha256}", err=True)
 
 
@@ -60,22 +60,22 @@ def show(options, directory, verbose) -> None:
   Exit code 3 if any file is damaged.
   """
   options["verbose"] = verbose
-  from facefill_jax import judges
+  from facefill_jax.pretrained_nets import weights as weights_lib
 
-  directory = directory or judges.default_directory()
+  directory = directory or weights_lib.default_directory()
   click.echo(f"weights in {directory}:")
   damaged = []
-  for kind in judges.KINDS:
+  for kind in weights_lib.KINDS:
     try:
-      found = judges.load(directory, [kind])
-    except judges.JudgeError as error:
+      found = weights_lib.load(directory, [kind])
+    except weights_lib.JudgeError as error:
       damaged.append(str(error))
       click.echo(f"{kind}: damaged: {error}")
       continue
     if kind in found:
-      click.echo(f"{kind}: {judges.implementation(kind)}; sha256 {found[kind].sha256}")
+      click.echo(f"{kind}: {weights_lib.implementation(kind)}; sha256 {found[kind].sha256}")
     else:
-      click.echo(judges.missing(kind))
+      click.echo(weights_lib.missing(kind))
   if damaged:
     raise InputFailure(f"{len(damaged)} damaged: {damaged[0]}")
 
@@ -91,7 +91,7 @@ def show(options, directory, verbose) -> None:
 def pack(options, model, target, card, overwrite, verbose) -> None:
   """Write a copy of MODEL in bfloat16: half the size, to be handed on."""
   options["verbose"] = verbose
-  from facefill_jax import weights as models
+  from facefill_jax.filling import model_files
 
   if target.exists() and not overwrite:
     raise click.UsageError(
@@ -102,6 +102,6 @@ def pack(options, model, target, card, overwrite, verbose) -> None:
   except (OSError, ValueError) as error:
     raise InputFailure(f"{card}: cannot read the card: {error}") from error
   with model_failures():
-    models.pack_model(model, target, text)
+    model_files.pack_model(model, target, text)
   size = sum(path.stat().st_size for path in target.iterdir())
   click.echo(f"wrote {target}, {size / 1e6:.1f} MB", err=True)

@@ -1,12 +1,13 @@
 """From a choice of data to sources: what a run trains on, and what it holds out."""
 
-from facefill_jax.data import bad_records, records, splits
-from facefill_jax.data.builders.celeb_a import CelebA
-from facefill_jax.data.builders.celeb_a_hq import CelebAHQ
-from facefill_jax.data.drawn_faces import DrawnFaces
-from facefill_jax.data.masks import spread
-from facefill_jax.data.prepared import Prepared
-from facefill_jax.data.records import Records
+from facefill_jax.data import bad_records
+from facefill_jax.data.drawn.faces import DrawnFaces
+from facefill_jax.data.masks.training import spread
+from facefill_jax.data.sets import records, splits
+from facefill_jax.data.sets.celeb_a import CelebA
+from facefill_jax.data.sets.celeb_a_hq import CelebAHQ
+from facefill_jax.data.sets.prepared import Prepared
+from facefill_jax.data.sets.records import Records
 from facefill_jax.data.sources import Folder, Subset, hold_out
 from facefill_jax.data.vocabularies import OURS, Vocabulary
 

@@ -19,7 +19,7 @@ from absl import flags
 
 from facefill_jax.data import augmentation, bad_records
 from facefill_jax.data.decoding import resize_nearest
-from facefill_jax.data.masks import FolderMasks, MaskMix, spread
+from facefill_jax.data.masks.training import FolderMasks, MaskMix, spread
 from facefill_jax.data.squares import cut, cut_map, mirror, random_square
 from facefill_jax.data.workers import start as start_worker
 from facefill_jax.labels import VOID

@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from facefill_jax import images, steps
+from facefill_jax import images
 from facefill_jax.evaluation.fills import latent, read
 from facefill_jax.evaluation.scoring import pad_batch
 from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.metrics import image, layout, lpips
-from facefill_jax.models import perceptual
-from facefill_jax.stages import Networks
+from facefill_jax.pretrained_nets import squeezenet
+from facefill_jax.stages import step
+from facefill_jax.stages.stage import Networks
 
 SEEDS = 4  # answers a photo, for diversity
 NOT_AGAIN = {"passed": None, "not_computed": "pictures from elsewhere cannot be made again"}
@@ -173,8 +174,8 @@ def _distance(judges: Mapping) -> tuple[str, Callable]:
   if params := judges.get("squeezenet_caffe"):
 
     def measure(a, b, mask):
-      features = (perceptual.squeezenet_features(params, x) for x in (a, b))
-      return perceptual.hole_distance(*features, mask)
+      features = (squeezenet.squeezenet_features(params, x) for x in (a, b))
+      return squeezenet.hole_distance(*features, mask)
 
     return "squeezenet", measure
   return "l1", lambda a, b, mask: image.l1(a, b, mask) / image.PEAK
@@ -184,14 +185,14 @@ def _guided(networks, params, batch, donor, valid) -> dict[str, jax.Array]:
   """Counts of one batch for `guidance`: (differing pixels, given read, predicted read)."""
   photo, mask = images.to_float(batch["photo"]), batch["mask"]
   number, nothing = len(photo), jnp.zeros_like(mask)
-  probabilities, features = steps.predict_layout_twice(
+  probabilities, features = step.predict_layout_twice(
     networks.layout, params["layout"], photo, mask
   )
-  parse = partial(steps.predict_layout, networks.layout, params["layout"], mask=nothing)
+  parse = partial(step.predict_layout, networks.layout, params["layout"], mask=nothing)
   predicted = read(probabilities)
   given = predicted[donor]
   asked = jnp.where(mask, jax.nn.one_hot(given, NUM_CLASSES), probabilities)
-  whole = steps.fill(
+  whole = step.fill(
     networks.texture, params["texture"], photo, mask, asked, features,
     latent(0, number), jnp.zeros(number, bool),
   )  # fmt: skip

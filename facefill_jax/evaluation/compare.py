@@ -5,8 +5,9 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from facefill_jax.evaluation import compare_page, statistics, wording
+from facefill_jax.evaluation import statistics
 from facefill_jax.evaluation.comparison import Comparison, measure
+from facefill_jax.evaluation.report import compare_page, wording
 from facefill_jax.evaluation.results import write_text
 
 JSON, PAGE = "compare.json", "compare.html"

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from facefill_jax.evaluation import statistics, wording
+from facefill_jax.evaluation import statistics
+from facefill_jax.evaluation.report import wording
 from facefill_jax.evaluation.results import NO_VALUE, Run, read_run
 
 SAME_RATIO = 1e-4  # hole ratios of a pair may differ by so much: tables round them

@@ -15,12 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from facefill_jax import baselines, images, sharding, stages, steps, weights
+from facefill_jax import images, sharding
 from facefill_jax.data.decoding import DAMAGED, read_photo
 from facefill_jax.data.sources import PHOTO_EXTENSIONS, Files
-from facefill_jax.frame import Frame
+from facefill_jax.filling import classical, model_files
+from facefill_jax.filling.frame import Frame
 from facefill_jax.models.texture_net import LATENT
-from facefill_jax.stages import Networks
+from facefill_jax.stages import stage, step
+from facefill_jax.stages.stage import Networks
 
 METHODS = {"telea": "telea", "ns": "navier_stokes", "mean_colour": "mean_colour"}
 IDENTITY = "identity"
@@ -38,10 +40,10 @@ def make_filler(networks: Networks):
 
   def fill(params, photo, mask, seed=0, soft=False):
     photo = images.to_float(photo)
-    probabilities, features = steps.predict_layout_twice(
+    probabilities, features = step.predict_layout_twice(
       networks.layout, params["layout"], photo, mask
     )
-    whole = steps.fill(
+    whole = step.fill(
       networks.texture, params["texture"], photo, mask, probabilities, features,
       latent(seed, len(photo)), jnp.ones(len(photo), bool),
     )  # fmt: skip
@@ -76,11 +78,11 @@ class Model:
 
   def __init__(self, directory: str | os.PathLike, mesh, seed: int = 0):
     """Raises weights.ModelError: it cannot be used; the message says which file and why."""
-    self.config, params = weights.load_model(directory, needed=stages.STAGES)
+    self.config, params = model_files.load_model(directory, needed=stage.STAGES)
     self.sha256 = hashlib.sha256((Path(directory) / "SHA256SUMS").read_bytes()).hexdigest()
     params = jax.tree.map(lambda x: np.asarray(x, np.float32), params)
     self.params = jax.device_put(params, sharding.replicated(mesh))
-    self.networks = stages.networks_of_model(self.config)
+    self.networks = stage.networks_of_model(self.config)
     self.resolution, self.seed = int(self.config["resolution"]), seed
     self._filler, self._put = make_filler(self.networks), partial(sharding.put_batch, mesh=mesh)
 
@@ -172,5 +174,5 @@ def method(name: str) -> Callable[[Mapping], dict]:
     return lambda batch: {"whole": batch["photo"], "layout": None}
   if name not in METHODS:
     raise ValueError(f"method {name!r} is unknown; valid: {', '.join(METHOD_NAMES)}")
-  fill = baselines.batched(METHODS[name])
+  fill = classical.batched(METHODS[name])
   return lambda batch: fill(batch["photo"], batch["mask"])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from facefill_jax.metrics import ssim
 from facefill_jax.metrics.frechet import FID_LEAST, KID_LEAST
 from facefill_jax.metrics.lpips import MIN_SIDE as _LPIPS_SIDE
-from facefill_jax.models import perceptual
+from facefill_jax.pretrained_nets import squeezenet
 
 HOLE, FRAME = "hole", "frame"
 IDENTITY_JUDGES = ("mobileface",)  # the first that is there
@@ -70,7 +70,7 @@ METRICS: tuple[Metric, ...] = (
     f"lpips_{net}", "lower", f"LPIPS v0.1 with {net}, spatial for the hole",
     judge=f"lpips_{net}", side=_LPIPS_SIDE[net])),
   *_of_both("squeezenet", "lower", _SQUEEZENET, judge="squeezenet_caffe",
-            side=perceptual.MIN_SIDE),
+            side=squeezenet.MIN_SIDE),
   Metric("identity", "higher", FRAME, "cosine of face embeddings", judge="mobileface"),
   Metric("layout_miou", "higher", HOLE,
          "mIoU of the predicted layout over hole pixels, of the summed confusion", by_photo=False),

@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facefill_jax.data import opening, protocols
+from facefill_jax.data import opening
 from facefill_jax.data.decoding import resize_nearest
-from facefill_jax.data.drawn_faces import DrawnFaces
-from facefill_jax.data.masks import FolderMasks
+from facefill_jax.data.drawn.faces import DrawnFaces
+from facefill_jax.data.masks import protocols
+from facefill_jax.data.masks.training import FolderMasks
 from facefill_jax.data.sources import ids_of, natural
 
 BIN_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)

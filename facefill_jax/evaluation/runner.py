@@ -24,11 +24,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from facefill_jax import __version__, images, judges, sharding
+from facefill_jax import __version__, images, sharding
 from facefill_jax.evaluation import checks, examples, measures, pairs, results, scoring, summary
 from facefill_jax.evaluation.fills import Model
 from facefill_jax.evaluation.scoring import pad_batch
-from facefill_jax.metrics import inception
+from facefill_jax.pretrained_nets import inception, weights
 
 CHECKED = {"known_only": 64, "guidance": 128, "diversity": 16}  # fills, spread over all
 _COLUMNS = ("id", "photo", "mask", "bin", "hole_ratio", "seconds")
@@ -53,7 +53,7 @@ class Filler:
 
 def evaluate(
   filler: Filler, faces: pairs.Pairs, directory: Path, *,
-  judged_by: Mapping[str, judges.Judge], batch_size: int, mesh, about: Mapping,
+  judged_by: Mapping[str, weights.Judge], batch_size: int, mesh, about: Mapping,
   tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict:  # fmt: skip
   """Fills and scores all pairs, and writes a run into an empty directory.
@@ -118,7 +118,7 @@ def _scorer(filler: Filler, faces: pairs.Pairs, judged_by: Mapping, mesh) -> sco
     faces.size,
     layouts=filler.model is not None,
     labels=faces.labelled,
-    missing=judges.wanted,
+    missing=weights.wanted,
     put=partial(sharding.put_batch, mesh=mesh),
     replicate=lambda tree: jax.device_put(tree, sharding.replicated(mesh)),
   )
@@ -218,6 +218,6 @@ def _circumstances(filler, faces, tally, judged_by, mesh) -> dict:
 def _said(judged_by: Mapping) -> dict[str, str]:
   """Implementation lines of metrics that are computed by one network's weights."""
   return {
-    key: judges.implementation(kind) for kind in judged_by if kind in judges.KINDS
-    for key in judges.metrics(kind) if key not in measures.SETS
+    key: weights.implementation(kind) for kind in judged_by if kind in weights.KINDS
+    for key in weights.metrics(kind) if key not in measures.SETS
   }  # fmt: skip

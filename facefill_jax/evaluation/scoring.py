@@ -16,8 +16,8 @@ import numpy as np
 from facefill_jax import images
 from facefill_jax.evaluation import measures, statistics
 from facefill_jax.labels import NUM_CLASSES, VOID
-from facefill_jax.metrics import identity, image, inception, layout, lpips, ssim
-from facefill_jax.models import perceptual
+from facefill_jax.metrics import image, layout, lpips, ssim
+from facefill_jax.pretrained_nets import inception, mobileface, squeezenet
 
 FillFn = Callable[[Mapping], Mapping]
 """batch -> {"whole": uint8 (b, h, w, 3), "layout": class ids (b, h, w) or None}.
@@ -237,12 +237,12 @@ def _by_networks(keys, judges, whole, truth, mask) -> dict[str, jax.Array]:
       found[f"frame_lpips_{net}"] = lpips.lpips(params, net, whole, truth)
       found[f"hole_lpips_{net}"] = lpips.lpips(params, net, whole, truth, mask)
   if "hole_squeezenet" in keys:
-    a, b = (perceptual.squeezenet_features(judges["squeezenet_caffe"], x) for x in (whole, truth))
-    found["frame_squeezenet"] = perceptual.perceptual_distance(a, b)
-    found["hole_squeezenet"] = perceptual.hole_distance(a, b, mask)
+    a, b = (squeezenet.squeezenet_features(judges["squeezenet_caffe"], x) for x in (whole, truth))
+    found["frame_squeezenet"] = squeezenet.perceptual_distance(a, b)
+    found["hole_squeezenet"] = squeezenet.hole_distance(a, b, mask)
   if "identity" in keys:
     kind = next(kind for kind in measures.IDENTITY_JUDGES if kind in judges)
-    a, b = (identity.embed(judges[kind], x) for x in (whole, truth))
+    a, b = (mobileface.embed(judges[kind], x) for x in (whole, truth))
     found["identity"] = (a * b).sum(axis=-1)
   if "inception_fid" in judges:
     found["features"] = inception.features(judges["inception_fid"], whole)

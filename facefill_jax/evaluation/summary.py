@@ -11,7 +11,8 @@ from facefill_jax.evaluation import measures, statistics
 from facefill_jax.evaluation.pairs import in_order
 from facefill_jax.evaluation.results import NO_VALUE
 from facefill_jax.evaluation.scoring import Tally
-from facefill_jax.metrics import frechet, inception
+from facefill_jax.metrics import frechet
+from facefill_jax.pretrained_nets import inception
 
 ALL = "all"
 _ROWS = 1024  # feature vectors that are read at once

@@ -25,8 +25,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from facefill_jax.metrics import backbones
-from facefill_jax.metrics.backbones import MIN_SIDE, NETS
+from facefill_jax.pretrained_nets import torchvision_nets
+from facefill_jax.pretrained_nets.torchvision_nets import MIN_SIDE, NETS
 from facefill_jax.types import Mask, Photo
 
 Params = Mapping[str, Array]
@@ -44,14 +44,14 @@ def expected_shapes(net: str) -> dict[str, tuple[int, ...]]:
     ValueError: `net` is not a name of NETS.
   """
   layers = _layers(net)
-  heads = {_head(i): (1, c, 1, 1) for i, c in enumerate(backbones.tapped_channels(layers))}
-  return backbones.expected_shapes(layers) | heads
+  heads = {_head(i): (1, c, 1, 1) for i, c in enumerate(torchvision_nets.tapped_channels(layers))}
+  return torchvision_nets.expected_shapes(layers) | heads
 
 
 def arrange(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   """Arrays as torch stores them -> `Params`: kernels (h, w, in, out), heads (c,)."""
   heads = {name: x.reshape(-1) for name, x in stored.items() if name.startswith("lin")}
-  return backbones.arrange({**stored, **heads})
+  return torchvision_nets.arrange({**stored, **heads})
 
 
 def lpips(
@@ -102,7 +102,7 @@ def _differences(params: Params, net: str, a: Photo, b: Photo) -> list[Array]:
   if min(a.shape[1:3]) < MIN_SIDE[net]:
     raise ValueError(f"LPIPS with {net} needs sides from {MIN_SIDE[net]} px up, got {a.shape}")
   found = []
-  for i, features in enumerate(backbones.features(params, layers, jnp.concatenate((a, b)))):
+  for i, features in enumerate(torchvision_nets.features(params, layers, jnp.concatenate((a, b)))):
     unit_a, unit_b = jnp.split(_unit_length(features), 2)
     found.append((jnp.square(unit_a - unit_b) * params[_head(i)]).sum(axis=-1, keepdims=True))
   return found

@@ -9,7 +9,7 @@ from PIL import Image
 
 from facefill_jax.data import bad_records, opening, pipeline
 from facefill_jax.data.bad_records import BadRecordError
-from facefill_jax.data.masks import MaskMix
+from facefill_jax.data.masks.training import MaskMix
 from facefill_jax.data.sources import Folder, hold_out
 
 MIX = MaskMix({"box": 1})

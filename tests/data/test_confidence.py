@@ -7,7 +7,7 @@ import pytest
 from drawn_sets import photo_folder, save
 
 from facefill_jax.data import opening, pipeline, sources
-from facefill_jax.data.masks import MaskMix
+from facefill_jax.data.masks.training import MaskMix
 from facefill_jax.labels import CLASSES, VOID
 
 BOX = MaskMix({"box": 1.0})

@@ -6,7 +6,7 @@ import pytest
 
 from facefill_jax.data import augmentation, pipeline, squares
 from facefill_jax.data.augmentation import Augment
-from facefill_jax.data.masks import MaskMix
+from facefill_jax.data.masks.training import MaskMix
 from facefill_jax.labels import VOID
 
 ALL = Augment(share=1.0, affine=1.0, colour=1.0, blur=1.0)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from facefill_jax.data import pipeline, squares
-from facefill_jax.data.masks import FolderMasks, MaskMix
+from facefill_jax.data.masks.training import FolderMasks, MaskMix
 from facefill_jax.labels import CLASSES, VOID, flip_labels
 
 MIX = MaskMix({"free_form": 2, "box": 1, "empty": 1})
@@ -244,8 +244,8 @@ import sys
 
 import numpy as np
 from facefill_jax.data import pipeline
-from facefill_jax.data.drawn_faces import DrawnFaces
-from facefill_jax.data.masks import MaskMix
+from facefill_jax.data.drawn.faces import DrawnFaces
+from facefill_jax.data.masks.training import MaskMix
 if __name__ == "__main__":
   stream = pipeline.batches([(DrawnFaces(64, length=99), 1)], MaskMix({"box": 1}), resolution=64,
                             batch_size=2, seed=0, workers=2)

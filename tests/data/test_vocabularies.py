@@ -5,7 +5,7 @@ import pytest
 from drawn_sets import save
 
 from facefill_jax.data import opening, sources, vocabularies
-from facefill_jax.data.drawn_faces import DrawnFaces
+from facefill_jax.data.drawn.faces import DrawnFaces
 from facefill_jax.data.vocabularies import TABLES, Vocabulary, choose_sides, find_midline
 from facefill_jax.labels import CLASSES, MIRROR_PAIRS, VOID
 

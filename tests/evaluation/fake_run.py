@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from facefill_jax import baselines, hooks
-from facefill_jax.data import mask_patterns
-from facefill_jax.data.drawn_faces import DrawnFaces
+from facefill_jax.data.drawn.faces import DrawnFaces
+from facefill_jax.data.masks import patterns
 from facefill_jax.evaluation import statistics
+from facefill_jax.filling import classical
 from facefill_jax.metrics import image, ssim
+from facefill_jax.training import metric_writer
 
 BINS = ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60")
 METHODS = {"telea": "telea", "ns": "navier_stokes"}
@@ -64,7 +65,7 @@ def build(directory, method="telea", photos=6, size=48, name=None, photo_name=No
   pairs = [(b, i, mask) for b in BINS for i, mask in enumerate(_masks(b, photos, size))]
   truth = np.stack([faces[i]["photo"] for _, i, _ in pairs])
   mask = np.stack([mask for _, _, mask in pairs])[..., None]
-  whole = baselines.batched(METHODS[method])(truth, mask)["whole"]
+  whole = classical.batched(METHODS[method])(truth, mask)["whole"]
   values, energies = _values(whole, truth, mask)
   heads = {
     "id": [ids[i] for _, i, _ in pairs], "photo": [ids[i] for _, i, _ in pairs],
@@ -92,7 +93,7 @@ def _masks(name: str, number: int, size: int) -> list[np.ndarray]:
   low, high = (int(edge) / 100 for edge in name.split("-"))
   found, index = [], 0
   while len(found) < number:
-    mask = mask_patterns.draw("mat_small" if low < 0.2 else "mat_large", 0, index, size)
+    mask = patterns.draw("mat_small" if low < 0.2 else "mat_large", 0, index, size)
     found += [mask] if low <= mask.mean() < high else []
     index += 1
   return found
@@ -166,8 +167,8 @@ def _examples(directory: Path, heads: dict, values: dict, pictures) -> None:
   for name, picked in (
     ("best", order[:rows]), ("median", order[middle : middle + rows]), ("worst", order[-rows:]),
   ):  # fmt: skip
-    sheet = hooks.sample_grid(truth[picked], mask[picked], labels[picked], whole[picked])
-    hooks.save_picture(str(directory / f"{name}.png"), sheet)
+    sheet = metric_writer.sample_grid(truth[picked], mask[picked], labels[picked], whole[picked])
+    metric_writer.save_picture(str(directory / f"{name}.png"), sheet)
     index[name] = [
       {"id": heads["id"][i], "bin": heads["bin"][i], "hole_psnr": float(values["hole_psnr"][i])}
       for i in picked

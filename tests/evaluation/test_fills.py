@@ -5,9 +5,10 @@ import pytest
 import tiny_model
 from PIL import Image
 
-from facefill_jax import baselines, sharding, weights
+from facefill_jax import sharding
 from facefill_jax.evaluation import fills, pairs
-from facefill_jax.frame import Frame
+from facefill_jax.filling import classical, model_files
+from facefill_jax.filling.frame import Frame
 
 SIDE = 64
 
@@ -15,7 +16,7 @@ SIDE = 64
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
   path = tmp_path_factory.mktemp("model") / "model"
-  weights.save_model(path, tiny_model.random_params(), tiny_model.CONFIG)
+  model_files.save_model(path, tiny_model.random_params(), tiny_model.CONFIG)
   return path
 
 
@@ -72,7 +73,7 @@ def test_a_model_of_another_resolution_keeps_known_pixels(model, monkeypatch):
 
 def test_methods():
   batch = batch_of(SIDE)
-  want = baselines.navier_stokes(batch["photo"][0], batch["mask"][0, ..., 0])
+  want = classical.navier_stokes(batch["photo"][0], batch["mask"][0, ..., 0])
   np.testing.assert_array_equal(fills.method("ns")(batch)["whole"][0], want)
   assert fills.method("identity")(batch)["whole"] is batch["photo"]
   with pytest.raises(ValueError, match="valid: telea, ns, mean_colour, identity"):
@@ -108,6 +109,6 @@ def test_outputs_are_found_by_name(tmp_path):
 def test_a_model_without_a_texture_network_cannot_fill(tmp_path):
   params = {"layout": tiny_model.random_params()["layout"]}
   config = tiny_model.CONFIG | {"stages_trained": ["layout"]}
-  weights.save_model(tmp_path / "m", params, config)
-  with pytest.raises(weights.ModelError, match="no texture network"):
+  model_files.save_model(tmp_path / "m", params, config)
+  with pytest.raises(model_files.ModelError, match="no texture network"):
     fills.Model(tmp_path / "m", sharding.local_mesh())

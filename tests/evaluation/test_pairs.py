@@ -5,7 +5,7 @@ import pytest
 from drawn_sets import save
 from PIL import Image
 
-from facefill_jax.data import mask_patterns, mask_sets, protocols
+from facefill_jax.data.masks import files, patterns, protocols
 from facefill_jax.evaluation import pairs
 
 
@@ -86,7 +86,7 @@ def test_protocols_draw_by_seed_and_number():
   (batch,) = faces.batches(4)
   assert batch["mask_name"] == [f"mat_small/{k}" for k in (0, 2, 1, 3)]
   for mask, index in zip(batch["mask"], (0, 2, 1, 3), strict=True):
-    want = mask_patterns.draw("mat_small", 7, index, 64)
+    want = patterns.draw("mat_small", 7, index, 64)
     np.testing.assert_array_equal(mask[..., 0], want)
   assert pairs.is_labelled("drawn:2", source) and len(np.unique(batch["labels"])) > 3
 
@@ -107,7 +107,7 @@ def test_empty_masks_of_a_protocol_are_left_out_as_in_its_sets(monkeypatch):
   monkeypatch.setattr(protocols, "open_protocol", lambda name, labels: Sparse())
   source = pairs.open_photos("drawn:4", 32)
   (batch,) = pairs.Pairs(source, pairs.ProtocolHoles("sparse", 0, 32), 32).batches(4)
-  want = [index for index, _ in mask_sets.draw_masks(Sparse(), 4, 32, 0)]
+  want = [index for index, _ in files.draw_masks(Sparse(), 4, 32, 0)]
   assert want == [1, 2, 4, 5] and batch["mask_name"] == [f"sparse/{index}" for index in want]
 
 

@@ -9,9 +9,11 @@ import pytest
 import tiny_model
 from PIL import Image
 
-from facefill_jax import baselines, sharding, weights
+from facefill_jax import sharding
 from facefill_jax.evaluation import fills, measures, pairs, runner, statistics
-from facefill_jax.metrics import frechet, inception
+from facefill_jax.filling import classical, model_files
+from facefill_jax.metrics import frechet
+from facefill_jax.pretrained_nets import inception
 
 SIDE, PHOTOS = 64, 3
 
@@ -60,7 +62,7 @@ def test_files_and_rows(telea):
   (batch,) = shown.batches(6)
   for i, row in enumerate(rows):
     photo, mask = batch["photo"][i], batch["mask"][i, ..., 0]
-    error = (baselines.telea(photo, mask).astype(float) - photo)[mask]
+    error = (classical.telea(photo, mask).astype(float) - photo)[mask]
     assert float(row["hole_psnr"]) == pytest.approx(10 * np.log10(255**2 / (error**2).mean()), 1e-4)
     assert float(row["hole_ratio"]) == pytest.approx(mask.mean(), rel=1e-6)
     assert row["bin"] == pairs.bin_of(mask.mean()) and row["mask"] == batch["mask_name"][i]
@@ -108,7 +110,7 @@ def test_examples(telea):
     assert picture.shape == (4 * SIDE, 3 * SIDE, 3)  # masked, filled, truth: there is no layout
     place = names.index(members[1]["id"])
     np.testing.assert_array_equal(picture[SIDE : 2 * SIDE, -SIDE:], batch["photo"][place])
-    filled = baselines.telea(batch["photo"][place], batch["mask"][place, ..., 0])
+    filled = classical.telea(batch["photo"][place], batch["mask"][place, ..., 0])
     np.testing.assert_array_equal(picture[SIDE : 2 * SIDE, SIDE : 2 * SIDE], filled)
 
 
@@ -121,7 +123,7 @@ def test_a_peeking_method_fails_its_check(tmp_path):
 
 
 def test_a_model_its_layouts_and_its_checks(tmp_path):
-  weights.save_model(tmp_path / "model", tiny_model.random_params(), tiny_model.CONFIG)
+  model_files.save_model(tmp_path / "model", tiny_model.random_params(), tiny_model.CONFIG)
   model = fills.Model(tmp_path / "model", sharding.local_mesh(2))
   content = run(runner.Filler("model", model, model), tmp_path / "run",
                 mesh=sharding.local_mesh(2))  # fmt: skip
@@ -140,7 +142,7 @@ def test_outputs_are_scored_as_they_are(tmp_path, telea):
   shown = faces(masks_per_photo=2)
   (batch,) = shown.batches(6)
   for i, pair in enumerate(batch["pair"]):
-    filled = baselines.telea(batch["photo"][i], batch["mask"][i, ..., 0])
+    filled = classical.telea(batch["photo"][i], batch["mask"][i, ..., 0])
     if i == 1:
       filled[~batch["mask"][i, ..., 0]] ^= 1
     (tmp_path / "theirs").mkdir(exist_ok=True)
@@ -157,7 +159,7 @@ def test_outputs_are_scored_as_they_are(tmp_path, telea):
 
 
 class Judge:
-  """As `judges.Judge`; its network is the stand-in below."""
+  """As `weights.Judge`; its network is the stand-in below."""
 
   params, sha256 = {"scale": np.float32(1)}, "0" * 64
 

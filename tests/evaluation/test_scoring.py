@@ -8,7 +8,7 @@ from facefill_jax import sharding
 from facefill_jax.evaluation import measures, scoring
 from facefill_jax.labels import VOID
 from facefill_jax.metrics import layout
-from facefill_jax.models import perceptual
+from facefill_jax.pretrained_nets import squeezenet
 
 SIDE = 32
 
@@ -40,7 +40,7 @@ def scorer(judges=None, layouts=True, labels=True, **options):
 
 def random_squeezenet():
   rng, params = np.random.default_rng(0), {}
-  for name, shape in perceptual.expected_shapes().items():
+  for name, shape in squeezenet.expected_shapes().items():
     x = 0.05 * rng.standard_normal(shape).astype(np.float32)
     params[name] = x.transpose(2, 3, 1, 0) if x.ndim == 4 else x
   return params

@@ -13,7 +13,8 @@ import pytest
 import recipes
 
 from facefill_jax import images
-from facefill_jax.metrics import backbones, frechet, inception, lpips, ssim
+from facefill_jax.metrics import frechet, lpips, ssim
+from facefill_jax.pretrained_nets import inception, torchvision_nets
 
 FIXTURES = json.loads(Path(__file__).with_name("fixtures.json").read_text(encoding="utf-8"))
 
@@ -53,8 +54,8 @@ def test_lpips_is_the_package(net):
 def test_vgg16_as_a_loss_sees_what_lpips_sees():
   params = lpips.arrange(recipes.weights(lpips.expected_shapes("vgg")))
   photo = photos("a", recipes.LPIPS_SIZE)
-  found = micro_model.jit(backbones.vgg16_features)(params, photo)
-  full = micro_model.jit(lambda p, x: tuple(backbones.features(p, lpips.NETS["vgg"], x)))
+  found = micro_model.jit(torchvision_nets.vgg16_features)(params, photo)
+  full = micro_model.jit(lambda p, x: tuple(torchvision_nets.features(p, lpips.NETS["vgg"], x)))
   want = full(params, photo)
   assert len(found) == 4 and len(want) == 5
   for ours, theirs, factor, channels in zip(

@@ -1,0 +1,47 @@
+"""From downloaded data sets to records: one file for each set that can be read, and the build.
+
+What a set's file gives is a source (see `data.sources`) of its photos as downloaded, with
+  ids        names of the photos
+  numbers    their numbers in CelebA, from 1; 0 if unknown
+  official   the part that the set itself puts each in: train, validation, test or ""
+and items that may also have
+  landmarks  float32 (5, 2): x, y in pixels of the item's photo; see `data.records`
+  mended     names of left/right pairs of classes that were found the wrong way round
+"""
+
+from facefill_jax.data.sets.celeb_a import CelebA
+from facefill_jax.data.sets.celeb_a_hq import CelebAHQ
+from facefill_jax.data.sets.celebamask_hq import CelebAMaskHQ
+from facefill_jax.data.sets.ffhq import FFHQ
+from facefill_jax.data.sets.folder_faces import FolderFaces
+
+NAMES = ("celebamask_hq", "ffhq", "folder_faces", "celeb_a", "celeb_a_hq")
+OFFICIAL_COUNTS = {
+  "celebamask_hq": 30_000, "ffhq": 70_000, "celeb_a": 202_599, "celeb_a_hq": 30_000,
+}  # fmt: skip
+"""How many photos a whole set has."""
+
+
+def open_originals(name: str, path: str, *, labels: str = "", size: int):
+  """The photos of a downloaded set, by its name.
+
+  Args:
+    name: one of NAMES.
+    path: where the download lies; each set's file says what is expected there.
+    labels: label maps; for folder_faces only.
+    size: large photos may be decoded smaller, but with no side below this.
+
+  Raises:
+    ValueError: an unknown name; `labels` for another set; the path does not hold what it should.
+  """
+  if name not in NAMES:
+    raise ValueError(f"data set {name!r} is not one of {', '.join(NAMES)}")
+  if name == "folder_faces":
+    return FolderFaces(path, labels, size=size)
+  if labels:
+    raise ValueError(f"labels: only folder_faces takes them apart from its photos, {name} does not")
+  if name == "celebamask_hq":
+    return CelebAMaskHQ(path, size=size)
+  if name == "ffhq":
+    return FFHQ(path)
+  return CelebA(path) if name == "celeb_a" else CelebAHQ(path)

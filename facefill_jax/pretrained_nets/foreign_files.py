@@ -1,0 +1,124 @@
+"""Files of arrays that other projects publish, read without running anything in them."""
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from facefill_jax.pretrained_nets.squeezenet import WeightFileError, read_arrays
+
+TORCH = (".pth", ".pt", ".bin")
+SUFFIXES = (*TORCH, ".npz", ".safetensors", ".params")
+
+_LIST_MAGIC, _ARRAY_MAGIC = 0x112, 0xF993FAC9  # MXNet's
+_MX_TYPES = {0: np.dtype("<f4"), 1: np.dtype("<f8"), 2: np.dtype("<f2")}
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+  """All arrays of a file, by name; of any type.
+
+  Args:
+    path: a torch state dict (.pth, .pt, .bin; needs torch), .npz, .safetensors, or a list of
+      arrays of MXNet (.params). What it is goes by the suffix.
+
+  Raises:
+    WeightFileError: missing, unreadable, of another kind, or torch is needed and not there.
+  """
+  if not path.is_file():
+    raise WeightFileError(f"{path}: no such file")
+  if path.suffix in TORCH:
+    return _read_torch(path)
+  if path.suffix == ".params":
+    return _read_mxnet(path)
+  if path.suffix not in SUFFIXES:
+    raise WeightFileError(
+      f"{path}: unknown kind of file {path.suffix!r}; valid: {', '.join(SUFFIXES)}"
+    )
+  return read_arrays(path, names(path))
+
+
+def names(path: Path) -> list[str]:
+  """The names of the arrays in an .npz or .safetensors file. WeightFileError as `read`."""
+  try:
+    if path.suffix == ".npz":
+      with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        return list(archive.files)
+    with safetensors.safe_open(path, framework="numpy") as archive:
+      return list(archive.keys())
+  except Exception as error:  # damaged, these raise whatever their parsers met
+    raise WeightFileError(f"{path}: cannot read weights: {_line(error)}") from error
+
+
+def write(path: Path, content: bytes) -> None:
+  """Writes a file that is there whole or not at all, also after a power cut."""
+  part = path.with_name(f".{path.name}.part")
+  try:
+    with part.open("wb") as file:
+      file.write(content)
+      file.flush()
+      os.fsync(file.fileno())
+    part.replace(path)
+  finally:
+    part.unlink(missing_ok=True)
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+  try:
+    import torch
+  except ModuleNotFoundError as error:
+    raise WeightFileError(
+      f"{path}: reading a torch file needs torch: pip install 'facefill_jax[torch]'"
+    ) from error
+  try:
+    content = torch.load(path, map_location="cpu", weights_only=True)
+  except Exception as error:  # torch raises whatever its unpickler met
+    raise WeightFileError(f"{path}: not a whole torch state dict: {_line(error)}") from error
+  if not isinstance(content, dict):
+    raise WeightFileError(f"{path}: not a torch state dict, but a {type(content).__name__}")
+  arrays = {}
+  for name, x in content.items():
+    if isinstance(x, torch.Tensor):
+      arrays[str(name)] = (x.detach().float() if x.is_floating_point() else x).numpy()
+  return arrays
+
+
+def _read_mxnet(path: Path) -> dict[str, np.ndarray]:
+  """NDArray::Save of MXNet 1.x: a list of dense arrays, then their names ("arg:...", "aux:...")."""
+  data, at = path.read_bytes(), 0
+
+  def take(form: str) -> tuple:
+    nonlocal at
+    values = struct.unpack_from(f"<{form}", data, at)
+    at += struct.calcsize(f"<{form}")
+    return values
+
+  try:
+    magic, _, count = take("QQQ")
+    if magic != _LIST_MAGIC or count > len(data):
+      raise ValueError("it does not begin as one")
+    arrays = []
+    for _ in range(count):
+      magic, storage, axes = take("IiI")
+      if magic != _ARRAY_MAGIC or storage != 0 or not 0 < axes <= 8:
+        raise ValueError("an array of a form that is not read here")
+      shape = take(f"{axes}q")
+      *_, kind = take("iii")  # the device does not matter
+      size = int(np.prod(shape, dtype=object))
+      if kind not in _MX_TYPES or min(shape) < 0 or size > len(data):
+        raise ValueError("an array of a type or size that is not read here")
+      arrays.append(np.frombuffer(data, _MX_TYPES[kind], size, at).reshape(shape))
+      at += arrays[-1].nbytes
+    (count,) = take("Q")
+    if count != len(arrays):
+      raise ValueError(f"{count} names for {len(arrays)} arrays")
+    found = [take(f"{take('Q')[0]}s")[0].decode("utf-8") for _ in arrays]
+  except (ValueError, struct.error) as error:
+    raise WeightFileError(f"{path}: not a whole MXNet .params file: {_line(error)}") from error
+  return {name.partition(":")[2] or name: x for name, x in zip(found, arrays, strict=True)}
+
+
+def _line(error: Exception) -> str:
+  """The first sentence of what may be many lines."""
+  return " ".join(str(error).split())[:200] or type(error).__name__

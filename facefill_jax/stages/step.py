@@ -1,0 +1,330 @@
+"""Pure steps: a train state and a batch in, a train state and metrics out; and how to fill.
+
+One `train_step` serves both stages. Jit it as `partial(jax.jit(train_step, ...), stage)`: with the
+partial inside, the judges' weights would become constants of the compiled program.
+"""
+
+from functools import partial
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float
+
+from facefill_jax import images
+from facefill_jax.labels import MIRROR
+from facefill_jax.models.layout_net import LayoutNet
+from facefill_jax.models.texture_net import TextureNet
+from facefill_jax.stages import critic_augmentation, diagnostics, losses
+from facefill_jax.stages.objectives import ADVERSARIAL
+from facefill_jax.stages.stage import HINGE_R1, Networks, Stage, init_params
+from facefill_jax.types import Batch, Features, Layout, Mask, Photo, TrainState
+
+
+def init_state(stage: Stage, networks: Networks, rng: jax.Array, resolution: int) -> TrainState:
+  """A fresh state. Call it under jit: eagerly, the average would alias the parameters."""
+  net_rng, critic_rng = jax.random.split(rng)
+  params = init_params(networks, stage.name, net_rng, resolution)
+  critic_params = init_params(networks, f"{stage.name}_critic", critic_rng, resolution)
+  return TrainState(
+    step=jnp.zeros((), jnp.int32),
+    images=jnp.zeros((), jnp.int32),
+    params=params,
+    ema=jax.tree.map(jnp.copy, params),
+    opt_state=stage.optimiser.make().init(params),
+    critic_params=critic_params,
+    critic_opt_state=stage.critic_optimiser.make().init(critic_params),
+    augment=jnp.full((), stage.augment.strength, jnp.float32),
+  )
+
+
+def make_batch(photo, labels, mask, confidence=None) -> Batch:
+  """What the host sent -> a Batch: uint8 photo and labels, bool mask, uint8 confidence or none."""
+  sure = None if confidence is None else confidence.astype(jnp.float32) / 255.0
+  labels = labels.astype(jnp.int32)
+  return Batch(photo=images.to_float(photo), mask=mask, labels=labels, confidence=sure)
+
+
+def train_step(
+  stage: Stage, state: TrainState, batch: Batch, rng: jax.Array
+) -> tuple[TrainState, dict[str, Array]]:
+  """One step of either stage: the critic first, then the generator through the new critic.
+
+  The generator runs forward once; its losses are functions of what it made, and `pullback` turns
+  their gradient into that of the parameters. With `stage.micro_batches` above 1, gradients are
+  summed over parts of the batch, and the generator runs forward once more for the critic: less
+  memory, more time, the same step.
+
+  Args:
+    stage: what to train, and the judges.
+    state: arrays; may be donated.
+    batch: for the texture stage, with layout and features attached.
+    rng: the run's key; the step is folded in here.
+
+  Returns:
+    The new state, and float32 scalars: each term ("loss/<term>"), scores, penalty, images seen, the
+    average's half-life, and what `diagnostics.of_update` says of both networks.
+  """
+  keys = jax.random.split(jax.random.fold_in(rng, state.step), 5 if stage.augment.active else 3)
+  inputs_rng, critic_rng, terms_rng, *augment_rngs = keys
+  objective = stage.objective
+  inputs = objective.inputs(batch, inputs_rng)
+  number = batch.photo.shape[0]
+  mix = jax.random.uniform(critic_rng, (number, 1, 1, 1))
+  draw = lambda key: critic_augmentation.draw(key, number, state.augment, stage.augment.kinds)  # noqa: E731
+  draws = [draw(key) for key in augment_rngs] or [None, None]
+  parts = _split(stage, inputs, mix, draws, terms_rng)
+  generate = partial(_generate, stage, state.params)
+  if stage.micro_batches == 1:
+    made = generate(_first(parts))  # by critic and generator alike
+    generate = lambda part: made  # noqa: E731
+
+  metrics = {}
+  if objective.active & ADVERSARIAL:  # else nobody asks the critic
+    state, metrics = _update_critic(stage, state, parts, generate)
+    if stage.augment.active:
+      metrics["critic/augment"] = state.augment
+      adapted = stage.augment.adapted(state.augment, metrics.get("critic/sign", 0.0), number)
+      state = state.replace(augment=adapted)
+
+  def update(state):
+    return _update_generator(stage, state, parts, generate, number, terms_rng)
+
+  def keep(state):
+    shapes = jax.eval_shape(update, state)[1]
+    return state, jax.tree.map(lambda m: jnp.zeros(m.shape, m.dtype), shapes)
+
+  if stage.generator_every == 1:
+    state, generator_metrics = update(state)
+  else:
+    turn = (state.step + 1) % stage.generator_every == 0
+    state, generator_metrics = jax.lax.cond(turn, update, keep, state)
+  state = state.replace(step=state.step + 1, images=state.images + number)
+  metrics |= {"images": state.images, "ema_half_life_images": _half_life(stage, state.images)}
+  return state, jax.tree.map(jnp.float32, metrics | generator_metrics)
+
+
+def computed(stage: Stage, step: int, metrics: dict[str, Array]) -> dict[str, Array]:
+  """The metrics of a stage's step `step` without the zeros that stand for what it did not ask."""
+  of_generator = lambda name: not name.startswith(("critic/", "images", "ema_"))  # noqa: E731
+  asked = step % stage.penalty_every == 0
+  turn = (step + 1) % stage.generator_every == 0
+  return {
+    name: value for name, value in metrics.items()
+    if (asked or name != "critic/penalty") and (turn or not of_generator(name))
+  }  # fmt: skip
+
+
+@flax.struct.dataclass
+class _Part:
+  """A micro-batch: all that was drawn was drawn for the whole batch."""
+
+  inputs: Any
+  mix: Array  # float32 b 1 1 1, for the gradient penalty
+  draws: Any  # what the critic sees changed by in its own step, and in the generator's; or None
+  shares: dict  # a term -> how much of its mean over the batch lies here; they sum to 1
+
+
+def _split(stage, inputs, mix, draws, rng) -> _Part:
+  """Parts stacked along a new first axis; part k has the photos k, k + n, k + 2n ...
+
+  In this order each device keeps its photos.
+  """
+  n = stage.micro_batches
+
+  def split(x):
+    return jnp.moveaxis(x.reshape(x.shape[0] // n, n, *x.shape[1:]), 1, 0)
+
+  inputs, mix, draws = jax.tree.map(split, (inputs, mix, tuple(draws)))
+  counts = jax.vmap(lambda part: stage.objective.counts(part, rng))(inputs)
+  shares = {name: count / jnp.maximum(count.sum(), 1e-6) for name, count in counts.items()}
+  return _Part(inputs, mix, draws, shares)
+
+
+def _first(parts: _Part) -> _Part:
+  return jax.tree.map(lambda x: x[0], parts)
+
+
+def _sum_over(parts: _Part, function):
+  """The sum of function(part), a tree; compiled once for all parts."""
+  if len(parts.mix) == 1:
+    return function(_first(parts))
+  shapes = jax.eval_shape(function, _first(parts))
+  zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+  add = lambda total, part: (jax.tree.map(jnp.add, total, function(part)), None)  # noqa: E731
+  return jax.lax.scan(add, zeros, parts)[0]
+
+
+def _generate(stage, params, part):
+  """What the generator makes of a part, and how a gradient of that becomes one of `params`."""
+  return jax.vjp(lambda p: stage.objective.generate(stage.net, p, part.inputs), params)
+
+
+def _update_critic(stage, state, parts, generate):
+  def gradient(part):
+    outputs, _ = generate(part)
+    loss_fn = partial(_critic_loss, stage, state.step, outputs, part)
+    (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.critic_params)
+    return grads, metrics | {"critic/loss": loss}
+
+  grads, metrics = _sum_over(parts, gradient)
+  updates, opt_state = stage.critic_optimiser.make().update(
+    grads, state.critic_opt_state, state.critic_params
+  )
+  params = optax.apply_updates(state.critic_params, updates)
+  metrics |= diagnostics.of_update(
+    "critic/", stage.critic_optimiser, state.critic_params, grads, updates, state.critic_opt_state
+  )
+  return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
+
+
+def _critic_loss(stage, step, outputs, part, params):
+  """The critic's loss on a part, as much of it as is the batch's; and metrics, likewise."""
+  pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, part.inputs))
+  judged = _judged(pair).any((1, 2, 3)).sum()
+  if part.draws[0] is not None:
+    pair = critic_augmentation.apply(part.draws[0], pair)
+  changeable = _judged(pair)
+  # Of the photos whose hole is still to be seen.
+  share_seen = part.shares["penalty"] * changeable.any((1, 2, 3)).sum() / jnp.maximum(judged, 1)
+  share = part.shares["critic"]
+  mean = lambda values: share * losses.masked_mean(values, pair.valid)  # noqa: E731
+  judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
+  score = lambda x: judge(x, pair.condition, pair.changeable).score()  # noqa: E731
+  twice = lambda x: _in_turns(x, x)  # noqa: E731
+  both = judge(_in_turns(pair.real, pair.fake), twice(pair.condition), twice(pair.changeable))
+  real, fake = (jax.tree.map(lambda v, i=i: v[i::2], both) for i in (0, 1))
+  if stage.adversary == HINGE_R1:
+    loss = mean(losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights))
+    penalise = lambda: losses.r1_penalty(score, pair.real, changeable)  # noqa: E731
+  else:
+    loss = share * losses.wasserstein(real.score(), fake.score(), pair.valid)
+    loss = loss + stage.drift * mean(jnp.square(real.score()))
+    penalise = lambda: losses.gradient_penalty(  # noqa: E731
+      score, pair.real, pair.fake, changeable, part.mix
+    )
+  penalty = share_seen * _now_and_then(step, stage.penalty_every, penalise)
+  metrics = {
+    "critic/real": mean(real.score()),
+    "critic/fake": mean(fake.score()),
+    "critic/penalty": penalty,
+  }
+  if stage.adversary == HINGE_R1:  # of a Wasserstein score the sign means nothing
+    sign = (real.weights * jnp.sign(real.values)).sum(-1)  # r_t of ADA, over all verdicts
+    metrics["critic/sign"] = share_seen * losses.masked_mean(sign, changeable.any((1, 2, 3)))
+  return loss + stage.penalty * penalty, metrics
+
+
+def _in_turns(real, fake):
+  """One batch of both: a real one, its fake, the next real one: each device keeps its photos."""
+  return jnp.stack([real, fake], axis=1).reshape(-1, *real.shape[1:])
+
+
+def _judged(pair):
+  """bool (b, h, w, 1): where the critic can hold the fake against the real one."""
+  return jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
+
+
+def _now_and_then(step, every, value):
+  """`every` times the value at each `every`-th step, else 0: the same on average, at less cost.
+
+  Lazy regularisation, Karras et al. 2020 (arXiv 1912.04958).
+  """
+  if every == 1:
+    return value()
+  return jax.lax.cond(step % every == 0, lambda: every * value(), lambda: jnp.zeros(()))
+
+
+def _update_generator(stage, state, parts, generate, number, rng):
+  weights = dict(stage.weights)
+
+  def gradient(part):
+    outputs, pullback = generate(part)
+
+    def critic(*seen):
+      seen = seen if part.draws[1] is None else critic_augmentation.seen(part.draws[1], *seen)
+      return stage.critic.apply({"params": state.critic_params}, *seen)
+
+    def loss_fn(outputs):
+      terms = stage.objective.terms(outputs, part.inputs, stage.judges, critic, rng)
+      terms = {name: part.shares[name] * value for name, value in terms.items()}
+      return sum(weights[name] * value for name, value in terms.items()), terms
+
+    (loss, terms), cotangent = jax.value_and_grad(loss_fn, has_aux=True)(outputs)
+    (grads,) = pullback(cotangent)
+    return grads, {f"loss/{name}": value for name, value in terms.items()} | {"loss/total": loss}
+
+  grads, metrics = _sum_over(parts, gradient)
+  updates, opt_state = stage.optimiser.make().update(grads, state.opt_state, state.params)
+  params = optax.apply_updates(state.params, updates)
+  count = (state.images + number).astype(jnp.float32)
+  ema = _average(stage, state.ema, params, count, number * stage.generator_every)
+  metrics |= diagnostics.of_update(
+    "", stage.optimiser, state.params, grads, updates, state.opt_state
+  )
+  return state.replace(params=params, opt_state=opt_state, ema=ema), metrics
+
+
+def _average(stage, ema, params, seen, batch_size):
+  """Exponential moving average; half-life min(h, .05 * images seen), as StyleGAN's ramp-up."""
+  decay = jnp.exp2(-batch_size / jnp.maximum(_half_life(stage, seen), 1e-8))
+  return jax.tree.map(lambda e, p: p + decay * (e - p), ema, params)
+
+
+def _half_life(stage, seen):
+  """In images."""
+  return jnp.minimum(stage.ema_half_life_images, 0.05 * seen)
+
+
+def predict_layout(
+  net: LayoutNet, params: dict, photo: Photo, mask: Mask
+) -> tuple[Layout, Features]:
+  """Probabilities of the whole face's layout, float32 (b, h, w, 20), and F_enc."""
+  logits, features = net.apply({"params": params}, photo, mask)
+  return jax.nn.softmax(logits, axis=-1), features
+
+
+def predict_layout_twice(
+  net: LayoutNet, params: dict, photo: Photo, mask: Mask
+) -> tuple[Layout, Features]:
+  """As `predict_layout`, the mean of what the network sees in the photo and in its mirror image.
+
+  Better layouts at twice the cost, for fills and labels; a mirrored photo gets the mirrored layout.
+  Training looks once.
+  """
+  mirror = lambda x: x[:, :, ::-1]  # noqa: E731
+  layout, features = predict_layout(
+    net, params, _in_turns(photo, mirror(photo)), _in_turns(mask, mirror(mask))
+  )
+  mirrored = mirror(layout[1::2])[..., MIRROR]
+  return 0.5 * (layout[::2] + mirrored), features[::2]
+
+
+def attach_layout(net: LayoutNet, params: dict, batch: Batch) -> Batch:
+  """The one place where the stages meet: adds the layout and F_enc, gradients stopped.
+
+  `params` are the average (EMA) of the layout stage.
+  """
+  layout, features = jax.lax.stop_gradient(predict_layout(net, params, batch.photo, batch.mask))
+  return batch.replace(layout=layout, features=features)
+
+
+def fill(
+  net: TextureNet,
+  params: dict,
+  photo: Photo,
+  mask: Mask,
+  layout: Layout,
+  features: Features,
+  z: Float[Array, "b l"],
+  use_features: Bool[Array, "b"],
+) -> Photo:
+  """The whole picture, float32 (b, h, w, 3): the photo bit for bit where known, else filled.
+
+  The filling is joined to the photo by `images.seamless`, as it is in training. See
+  `TextureNet.__call__` for the arguments.
+  """
+  filled = net.apply({"params": params}, photo, mask, layout, features, z, use_features)
+  return images.seamless(photo, filled, mask)

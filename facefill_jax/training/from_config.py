@@ -1,0 +1,78 @@
+"""From a configuration to what it asks for: the plan of its phases, and its stages."""
+
+import dataclasses
+
+from ml_collections import ConfigDict
+
+from facefill_jax.stages import objectives, stage
+from facefill_jax.stages.critic_augmentation import Augmentation
+from facefill_jax.stages.stage import LAYOUT, TEXTURE
+from facefill_jax.training import config_check
+from facefill_jax.training.phases import Phase, Plan
+
+OBJECTIVES = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
+NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser, as they are
+
+
+def make_plan(c: ConfigDict) -> tuple[Plan, int]:
+  """The plan, and the step at which the texture stage begins: 0 unless both train.
+
+  Raises:
+    ValueError: phases or lengths that leave nothing to do.
+  """
+  first = Phase(
+    0, c.resolution, c.batch_size, c.micro_batches, c.masks.ratio, c.data.unlabelled_share,
+    unlabelled=c.data.unlabelled,
+  )  # fmt: skip
+  plan = Plan(first, c.phases, c.total_images)
+  texture_start = plan.step_at(c.texture_starts_at_images) if c.stages == "both" else 0
+  if plan.total <= texture_start:
+    raise ValueError(
+      f"total_images {c.total_images} leaves no step of batch {plan.phases[-1].batch_size} after "
+      f"texture_starts_at_images {c.texture_starts_at_images}"
+    )
+  if c.stages == TEXTURE and not c.init_from:
+    raise ValueError(
+      "stages is 'texture', which needs a trained layout network: give --config.init_from="
+      "WORKDIR of a run that trained one, or train --config.stages=both on photos with labels"
+    )
+  return plan, texture_start
+
+
+def optimiser(*, every: int, legs, total: int, warmup_images: int, decay_images: int, **numbers):
+  """A section of the configuration -> stages.Optimiser, which updates every `every` steps."""
+  return stage.Optimiser(
+    **numbers,
+    warmup_images=warmup_images,
+    decay_images=min(decay_images, total),
+    total_images=total,
+    legs=tuple((-(-step // every), seen, each * every, lr) for step, seen, each, lr in legs),
+  )
+
+
+def make_stage(
+  name: str, config: ConfigDict, networks: stage.Networks, plan: Plan, begin: int
+) -> stage.Stage:
+  """One stage, its judges still missing, from its section of the configuration.
+
+  begin: the step of the run at which it starts.
+  """
+  section = config[name].to_dict()
+  critic_begin = plan.step_after(begin, section.get("adversary_starts_at_images", 0))
+  for key, first, every in (
+    ("optimiser", begin, section.get("generator_every", 1)),
+    ("critic_optimiser", min(critic_begin, plan.total - 1), 1),
+  ):
+    section[key] = config_check.splat(
+      f"{name}.{key}", optimiser, section.get(key, {}), NUMBERS,
+      every=every, legs=plan.legs(first), total=plan.total_images - plan.images_at(first),
+    )  # fmt: skip
+  section["augment"] = config_check.splat(
+    f"{name}.augment", Augmentation, section.get("augment", {})
+  )
+  fields = dataclasses.fields(OBJECTIVES[name])
+  options = [f.name for f in fields if f.default is not dataclasses.MISSING]
+  return config_check.splat(
+    name, stage.make_stage, section, options, name=name, networks=networks,
+    judges=stage.Judges(), micro_batches=config.micro_batches,
+  )  # fmt: skip

@@ -1,0 +1,335 @@
+"""What a training run is made of, and does not change from step to step."""
+
+import functools
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+from clu import parameter_overview
+from ml_collections import ConfigDict
+
+from facefill_jax import PRETRAINED, __version__, images, sharding
+from facefill_jax.evaluation import fills, scoring
+from facefill_jax.filling import model_files
+from facefill_jax.pretrained_nets import weights
+from facefill_jax.stages import step as step_lib
+from facefill_jax.stages.stage import (
+  LAYOUT,
+  STAGES,
+  TEXTURE,
+  Judges,
+  Stage,
+  build_networks,
+  choose,
+  init_params,
+)
+from facefill_jax.training import config_check, from_config, nans
+from facefill_jax.training.batches import Feed
+from facefill_jax.training.checkpoint import Checkpoints
+from facefill_jax.training.compilation import Programs
+
+JUDGE = "judge"
+TRAINED = {LAYOUT: (LAYOUT,), TEXTURE: (TEXTURE,), "both": STAGES}  # by config.stages
+SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+
+
+class Run:
+  """A checked configuration with its mesh, networks, stages, data and compiled functions.
+
+  Attributes:
+    plan: its phases; texture_start: the step at which the texture stage begins.
+    feed: its data.
+    compiles_at: steps at which a stage needs another program.
+    trained: names of the stages that advance.
+    perceptual: weights of the network of the texture stage's perceptual term, or None.
+    shapes: of all states, without allocation.
+    stages: name -> Stage, without judges, which come with the states.
+  """
+
+  def __init__(self, config: ConfigDict, workdir: str):
+    """Args:
+      config: see the files of configs/; every key is needed.
+      workdir: made if need be.
+
+    Raises:
+      ValueError: the configuration or the data cannot be used; one line.
+    """
+    self.config, self.workdir = config, workdir
+    config_check.check(config)
+    self.trained = choose("stages", config.stages, TRAINED)
+    self.mesh = config_check.splat("mesh", sharding.make_mesh, config.mesh)
+    self.plan, self.texture_start = from_config.make_plan(config)
+    for phase in self.plan.phases:
+      sharding.check_batch(phase.batch_size, self.mesh, phase.micro_batches)
+    self.networks = config_check.splat(
+      "model", build_networks, config.model, size=config.size, dtype=config.dtype,
+      remat=config.remat and not config.debug_nans,  # which could not name what is made again
+    )  # fmt: skip
+    self._load_perceptual()
+    self._begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
+    self.stages = {
+      name: from_config.make_stage(name, config, self.networks, self.plan, begin)
+      for name, begin in self._begins.items()
+    }
+    self.compiles_at = sorted(self._changes())
+    self.feed = Feed(config, self.plan)
+    if LAYOUT in self.trained and not self.feed.labelled:
+      lacking = "data.labels is empty" if config.data.kind == "folder" else "no photo has a layout"
+      raise ValueError(
+        f"stages is {config.stages!r} but {lacking}: the layout stage needs label PNGs; give "
+        "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
+      )
+    self.rng = jax.random.key(config.seed)
+    self.versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
+    self.versions["facefill_jax"] = __version__
+    self.versions["python"] = platform.python_version()
+    self.versions["backend"] = jax.default_backend()
+    self._compile_later()
+
+  def _load_perceptual(self) -> None:
+    c = self.config
+    kind, files = c.texture.perceptual, {"squeezenet": c.squeezenet_file, "vgg16": c.vgg16_file}
+    if kind in files and not files[kind]:
+      raise ValueError(f"texture.perceptual is {kind!r}: give its weights as {kind}_file")
+    file = c.squeezenet_file
+    self.squeezenet = squeezenet = weights.read("squeezenet_caffe", file) if file else None
+    found = weights.read("vgg16", c.vgg16_file) if kind == "vgg16" else squeezenet
+    self.perceptual = jax.device_put(found, sharding.replicated(self.mesh))  # once, not each step
+
+  def _changes(self) -> set[int]:
+    """Steps from which on some stage's program is another one."""
+    steps_ = {0, *self.plan.starts, self.texture_start}
+    for name, begin in self._begins.items():
+      steps_.add(self.plan.step_after(begin, self.stages[name].adversary_starts_at_images))
+    return {step for step in steps_ if step < self.plan.total}
+
+  def stage_at(self, name: str, step: int) -> Stage:
+    """A stage as it trains at a step of the run; see `Stage.at`."""
+    begin = self._begins[name]
+    stage = self.stages[name].at(self.plan.images_at(step) - self.plan.images_at(begin))
+    return stage.replace(micro_batches=self.plan.at(step).micro_batches)
+
+  # States -------------------------------------------------------------------------------------
+
+  def init(self, rng: jax.Array) -> dict[str, Any]:
+    """All states of a fresh run; call it under jit.
+
+    Beside the stages' states: the judge, a layout network's weights that the texture stage's losses
+    look through; also the one that predicts layouts where no layout network trains.
+    """
+    states = {}
+    largest = max(phase.resolution for phase in self.plan.phases)  # all levels of the critics
+    for i, name in enumerate(STAGES):
+      if name in self.trained:
+        states[name] = step_lib.init_state(
+          self.stages[name], self.networks, jax.random.fold_in(rng, i), largest
+        )
+    judge_rng = jax.random.fold_in(rng, len(STAGES))
+    states[JUDGE] = init_params(self.networks, LAYOUT, judge_rng, largest)
+    return states
+
+  def restore(self, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
+    """States born sharded, and the step: the newest checkpoint's, else fresh (or `init_from`).
+
+    Raises:
+      ValueError: the working directory holds another run, or `init_from` no fitting model.
+    """
+    shardings = sharding.state_shardings(self.shapes, self.mesh)
+    step = checkpoints.latest()
+    if step is not None:
+      self._check_same(checkpoints.record(step), step)
+      print(f"resuming at step {step} of {self.workdir}", file=sys.stderr)
+      return checkpoints.restore(step, self.shapes, shardings), step
+    found = self._load_start() if self.config.init_from else None  # before minutes of compiling
+    # On a CPU, optimising this program takes longer than running it, once, as it is.
+    fast = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+    states = jax.jit(self.init, out_shardings=shardings, compiler_options=fast)(self.rng)
+    return (self._start_from(found, states, shardings) if found else states), 0
+
+  def record(self, step: int) -> dict[str, Any]:
+    """What a checkpoint says of its run: without the same, the data would not go on."""
+    return {name: self.config[name] for name in SAME} | {"batches": self.plan.batches(step)}
+
+  def _check_same(self, record, step: int) -> None:
+    for name, here in self.record(step).items():
+      found = record.get(name, here)
+      if found == here:
+        continue
+      if name == "batches":
+        name, said = "batch_size", "the same batch_size and phases"
+        found, here = (", ".join(f"{b} from image {i} on" for i, b in x) for x in (found, here))
+      else:
+        said = f"--config.{name}={found}"
+        found, here = repr(found), repr(here)
+      raise ValueError(
+        f"{self.workdir} holds a run with {name} {found}, this configuration has {here}: give "
+        f"{said}, or another --workdir"
+      )
+
+  def _load_start(self) -> dict[str, Any]:
+    """The averages of the run `init_from`, or the package's model, by stage; float32."""
+    start = self.config.init_from
+    directory = PRETRAINED if start == PRETRAINED.name else os.path.join(start, "model")
+    found, params = model_files.load_model(directory, needed=(LAYOUT,))
+    if found["size"] != self.config.size:
+      raise ValueError(f"{directory} is of size {found['size']!r}, not {self.config.size!r}")
+    return jax.tree.map(lambda x: np.asarray(x, np.float32), params)
+
+  def _start_from(self, params, states, shardings):
+    """`states` with these averages as parameters and averages."""
+    copy = jax.jit(partial(jax.tree.map, lambda x: x + 0))  # the step donates what it is given
+    for name in set(self.trained) & set(params):
+      new = jax.device_put(params[name], shardings[name].params)
+      states[name] = states[name].replace(params=copy(new), ema=copy(new))
+    return states | {JUDGE: jax.device_put(params[LAYOUT], shardings[JUDGE])}
+
+  def layout_params(self, states) -> dict:
+    """The layout network that fills: the average where it trains, else the frozen one."""
+    return states[LAYOUT].ema if LAYOUT in states else states[JUDGE]
+
+  # Compiled functions -------------------------------------------------------------------------
+
+  def _compile_later(self) -> None:
+    """Jits; each function compiles when it is first called, or prepared."""
+    whole, split = sharding.replicated(self.mesh), sharding.batch_sharding(self.mesh)
+    self.shapes = shapes = jax.eval_shape(self.init, self.rng)
+    self._step_fns = {
+      name: jax.jit(
+        step_lib.train_step,
+        donate_argnums=() if self.config.debug_nans else 1,
+        out_shardings=(sharding.state_shardings(shapes[name], self.mesh), whole),
+      )
+      for name in self.trained
+    }
+    # Several devices of one CPU wait for each other in its few threads: the compiler takes none.
+    several = jax.default_backend() == "cpu" and jax.local_device_count() > 1
+    self.programs = Programs(at_once=0 if several else 2)
+    self.make_batch = jax.jit(step_lib.make_batch, out_shardings=split)
+    attach = partial(step_lib.attach_layout, self.networks.layout)
+    self.attach = jax.jit(attach, out_shardings=split)
+    self._predict = jax.jit(partial(step_lib.predict_layout_twice, self.networks.layout))
+    self._fill = fills.make_filler(self.networks)
+
+  def train_step(self, name: str, step: int, judges, state, batch):
+    """One step of a stage by the program that `prepare` made for it: (state, metrics).
+
+    What is asked now and then only is not in the metrics of the other steps.
+    """
+    stage = self.stage_at(name, step)
+    program = self.programs.get(self._key(stage, step))
+    rng = jax.random.fold_in(self.rng, 10 + STAGES.index(name))
+    if self.config.debug_nans:
+      program = nans.checked(program, step_lib.train_step, self._begins[name])
+    state, metrics = program(stage.replace(judges=judges), state, batch, rng)
+    return state, step_lib.computed(stage, step - self._begins[name], metrics)
+
+  def prepare(self, step: int) -> None:
+    """Begins to compile the programs of a step, all at once, if that has not been done."""
+    for name in self.trained:
+      if step >= self._begins[name]:
+        stage = self.stage_at(name, step)
+        shapes = partial(self._step_shapes, stage, step)
+        self.programs.prepare(self._key(stage, step), self._step_fns[name], shapes)
+
+  def prepare_next(self, step: int) -> None:
+    """Begins to compile the programs that will be needed next, after those of `step`."""
+    later = [change for change in self.compiles_at if change > step]
+    if later:
+      self.prepare(later[0])
+
+  def _key(self, stage: Stage, step: int):
+    phase, active = self.plan.at(step), stage.objective.active
+    return stage.name, phase.resolution, phase.batch_size, phase.micro_batches, active
+
+  def _step_shapes(self, stage: Stage, step: int) -> tuple:
+    """The arguments of a stage's step, as shapes."""
+    whole, split = sharding.replicated(self.mesh), sharding.batch_sharding(self.mesh)
+    placed, phase, shapes = sharding.placed, self.plan.at(step), self.shapes
+    b, s = phase.batch_size, phase.resolution
+    shape = jax.ShapeDtypeStruct
+    maps = shape((b, s, s), np.uint8)
+    batch = jax.eval_shape(
+      step_lib.make_batch, shape((b, s, s, 3), np.uint8), maps, shape((b, s, s, 1), bool),
+      maps if self.feed.confidence else None,
+    )  # fmt: skip
+    seen_through = Judges()
+    if stage.name == TEXTURE:
+      batch = jax.eval_shape(
+        partial(step_lib.attach_layout, self.networks.layout), shapes[JUDGE], batch
+      )
+      seen_through = Judges(layout=shapes[JUDGE], perceptual=self.perceptual)
+    state = shapes[stage.name]
+    state = placed(state, sharding.state_shardings(state, self.mesh))
+    stage = stage.replace(judges=placed(seen_through, whole))
+    return stage, state, placed(batch, split), placed(jax.eval_shape(lambda: self.rng), whole)
+
+  @functools.cache  # noqa: B019 (one run, few resolutions)
+  def scorer(self, resolution: int) -> scoring.Scorer:
+    """What held-out faces of a resolution are scored by."""
+    measures = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
+    return scoring.Scorer(measures, resolution, layouts=True, labels=True)
+
+  def filler(self, states):
+    """A `scoring.FillFn` with the averages; without a texture stage it gives the photo back."""
+    layout_params = self.layout_params(states)
+    if TEXTURE in states:
+      params = {LAYOUT: layout_params, TEXTURE: states[TEXTURE].ema}
+      return lambda batch: self._fill(params, batch["photo"], batch["mask"])
+
+    def only_layout(batch):
+      layout, _ = self._predict(layout_params, images.to_float(batch["photo"]), batch["mask"])
+      return {"whole": batch["photo"], "layout": np.asarray(layout.argmax(-1), np.uint8)}
+
+    return only_layout
+
+  # What is written ----------------------------------------------------------------------------
+
+  def write_record(self) -> dict[str, str]:
+    """The resolved configuration, the versions and the parameters' names into the workdir.
+
+    Returns:
+      The same as Markdown, for TensorBoard's text page.
+    """
+    overview = partial(parameter_overview.get_parameter_overview, include_stats=False)
+    tables = [f"{name}\n{overview(self.shapes[name].params)}\n" for name in self.trained]
+    texts = {
+      "config.json": json.dumps(self.config.to_dict(), indent=2),
+      "versions.json": json.dumps(self.versions, indent=2),
+      "parameters.txt": "".join(tables),
+    }
+    os.makedirs(self.workdir, exist_ok=True)
+    for name, text in texts.items():
+      with open(os.path.join(self.workdir, name), "w", encoding="utf-8") as file:
+        file.write(text)
+    return {name.split(".")[0]: f"```\n{text}\n```" for name, text in texts.items()}
+
+  def save_model(self, states, folder: str = "model", **changes) -> str:
+    """Writes the averages with what one must know to use them; returns the directory.
+
+    changes: what its config.json says otherwise, or beside.
+    """
+    params = {LAYOUT: self.layout_params(states)}
+    if TEXTURE in states:
+      params[TEXTURE] = states[TEXTURE].ema
+    config = {
+      "format": model_files.FORMAT,
+      "size": self.config.size,
+      "resolution": self.plan.phases[-1].resolution,
+      "stages_trained": sorted(params),
+      "framing": {"kind": "as given"},
+      "perceptual": self.config.texture.perceptual,
+      "model": self.config.model.to_dict(),
+      "data": self.feed.about,
+      "images": self.config.total_images,
+      "versions": self.versions,
+    }
+    directory = os.path.join(self.workdir, folder)
+    model_files.save_model(directory, jax.device_get(params), config | changes)
+    return directory

@@ -1,0 +1,226 @@
+"""`facefill fill` from file to file: bytes, exit codes, and one line for each mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_model
+from PIL import Image
+
+import facefill_jax
+from facefill_jax.cli import fill, main
+from facefill_jax.filling import model_files
+from facefill_jax.filling.pipeline import FaceFillPipeline
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+  directory = tmp_path_factory.mktemp("models") / "tiny"
+  model_files.save_model(directory, tiny_model.random_params(), tiny_model.CONFIG)
+  return directory
+
+
+@pytest.fixture(scope="module")
+def pipeline(model):
+  return FaceFillPipeline.from_directory(model)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  """The current folder: photo.png, mask.png, and hidden.png with other pixels under the mask."""
+  rng = np.random.default_rng(0)
+  photo, other = rng.integers(0, 256, (2, 97, 131, 3), np.uint8)
+  mask = np.zeros((97, 131), bool)
+  mask[20:61, 40:90] = mask[5:9, 5:9] = True
+  Image.fromarray(photo).save(tmp_path / "photo.png")
+  Image.fromarray(np.where(mask[..., None], other, photo)).save(tmp_path / "hidden.png")
+  Image.fromarray(mask).save(tmp_path / "mask.png")
+  monkeypatch.chdir(tmp_path)
+  return tmp_path
+
+
+def test_without_a_model_it_is_the_package_s(folder, monkeypatch, pipeline, capsys):
+  asked = []
+  monkeypatch.setattr(fill, "_pipeline", lambda directory: asked.append(directory) or pipeline)
+  for more in ([], ["--model", "pretrained"]):
+    assert main(["fill", "photo.png", "mask.png", "--overwrite", *more]) == 0
+  (folder / "pretrained").mkdir()  # somebody's own
+  assert main(["fill", "photo.png", "mask.png", "--overwrite", "--model", "pretrained"]) == 0
+  assert asked == [facefill_jax.PRETRAINED] * 2 + [Path("pretrained")]
+
+
+@pytest.fixture
+def warm(monkeypatch, pipeline, model):
+  """Commands share one compiled pipeline."""
+  monkeypatch.setattr(fill, "_pipeline", lambda directory: pipeline)
+  return ["--model", str(model)]
+
+
+def pixels(path):
+  with Image.open(path) as image:
+    return np.asarray(image)
+
+
+def failed(capsys, code, argv, *words):
+  assert main(argv) == code
+  captured = capsys.readouterr()
+  lines = captured.err.strip().splitlines()
+  last = lines[-1]
+  assert last.startswith("facefill: ") and captured.out == ""
+  assert not [line for line in lines[:-1] if not line.startswith(("hole: ", "warning: "))]
+  assert "Traceback" not in captured.err
+  for word in words:
+    assert word in last, last
+
+
+def test_fills_from_file_to_file(folder, warm, capsys):
+  assert main(["fill", "photo.png", "mask.png", *warm]) == 0
+  said = capsys.readouterr()
+  assert said.err == "hole: 16.3 % of the photo, 2 regions\nwrote photo.filled.png\n"
+  assert said.out == ""
+  photo, whole, mask = pixels("photo.png"), pixels("photo.filled.png"), pixels("mask.png")
+  np.testing.assert_array_equal(whole[~mask], photo[~mask])
+  assert (whole[mask] != photo[mask]).mean() > 0.5
+
+
+def test_hidden_pixels_change_no_byte_of_the_file(folder, warm):
+  for name in ("photo", "hidden"):
+    assert main(["fill", f"{name}.png", "mask.png", *warm, "-o", f"{name}.out.png"]) == 0
+  assert (folder / "photo.out.png").read_bytes() == (folder / "hidden.out.png").read_bytes()
+
+
+def test_seeds(folder, warm):
+  for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+    command = ["fill", "photo.png", "mask.png", *warm, "--seed", str(seed), "-o", f"{name}.png"]
+    assert main(command) == 0
+  a, b, c = [(folder / f"{name}.png").read_bytes() for name in "abc"]
+  assert a == b and a != c
+
+
+def test_a_saved_layout_can_be_edited_and_given_back(folder, warm):
+  command = ["fill", "photo.png", "mask.png", *warm]
+  assert main([*command, "--save-layout", "layout.png", "-o", "a.png"]) == 0
+  ids = np.array(pixels("layout.png"))
+  assert ids.shape == (97, 131) and ids.max() <= 19
+  ids[20:61, 40:90] = 13
+  edited = Image.fromarray(ids)
+  edited.putpalette(Image.open("layout.png").getpalette())
+  edited.save("edited.png")
+  given = [*command, "--layout", "edited.png", "--save-layout", "used.png", "-o", "b.png"]
+  assert main(given) == 0
+  assert (pixels("used.png")[20:61, 40:90] == 13).all()
+  assert (pixels("a.png") != pixels("b.png")).any()
+
+
+def test_jpeg_is_warned_about_and_files_are_not_overwritten(folder, warm, capsys):
+  command = ["fill", "photo.png", "mask.png", *warm, "-o", "a.jpg"]
+  assert main(command) == 0
+  assert "warning: a.jpg: JPEG" in capsys.readouterr().err
+  before = (folder / "a.jpg").stat().st_mtime_ns
+  failed(capsys, 2, command, "a.jpg", "--overwrite")
+  assert (folder / "a.jpg").stat().st_mtime_ns == before
+  assert main([*command, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+  ("arguments", "words"),
+  [
+    (["photo.png"], ("MASK",)),
+    (["photo.png", "mask.png", "--sed", "1"], ("--sed", "facefill fill --help")),
+    (["photo.png", "mask.png", "--seed", "-1"], ("--seed", "-1")),
+    (["photo.png", "mask.png", "-o", "out.gif"], (".gif", ".png")),
+    (["photo.png", "mask.png", "-o", "no/out.png"], ("no such folder",)),
+    (["photo.png", "mask.png", "--save-layout", "l.jpg"], ("l.jpg", ".png")),
+    (["photo.png", "mask.png", "-o", "a.png", "--save-layout", "a.png"], ("both",)),
+  ],
+)
+def test_usage_errors_exit_2(folder, warm, capsys, arguments, words):
+  failed(capsys, 2, ["fill", *arguments, *warm], *words)
+
+
+def test_unknown_verbs_exit_2(folder, capsys):
+  failed(capsys, 2, ["paint"], "paint")
+
+
+def test_bad_input_exits_3(folder, warm, capsys):
+  rng = np.random.default_rng(0)
+  Image.fromarray(np.zeros((97, 131), np.uint8)).save("empty.png")
+  Image.fromarray(np.full((97, 131), 255, np.uint8)).save("full.png")
+  Image.fromarray(np.zeros((64, 64), np.uint8)).save("small.png")
+  Image.fromarray(rng.integers(0, 256, (97, 131), np.uint8)).save("grey.png")
+  (folder / "notes.txt").write_text("not a photo")
+  (folder / "cut.png").write_bytes((folder / "photo.png").read_bytes()[:2000])
+  for photo, mask, words in (
+    ("none.png", "mask.png", ("none.png", "no such file")),
+    ("notes.txt", "mask.png", ("notes.txt", "not an image")),
+    ("cut.png", "mask.png", ("cut.png", "truncated")),
+    ("photo.png", "none.png", ("none.png", "no such file")),
+    ("photo.png", "empty.png", ("empty.png", "nothing to fill")),
+    ("photo.png", "full.png", ("full.png", "invert")),
+    ("photo.png", "small.png", ("64 x 64", "131 x 97")),
+    ("photo.png", "grey.png", ("grey.png", "not a mask")),
+    ("photo.png", "photo.png", ("the photo itself",)),
+  ):
+    failed(capsys, 3, ["fill", photo, mask, *warm], *words)
+  long = np.zeros((2, 12_000), np.uint8)
+  Image.fromarray(long).save("long.png")
+  long[0, 100:-100] = 255
+  Image.fromarray(long).save("wide.png")
+  failed(capsys, 3, ["fill", "long.png", "wide.png", *warm], "11800 x 11800", "smaller")
+  bad_layout = ["fill", "photo.png", "mask.png", *warm, "--layout", "grey.png"]
+  failed(capsys, 3, bad_layout, "grey.png", "0..19")
+  assert not list(folder.glob("*.filled.png"))
+
+
+def test_bad_models_exit_4(folder, model, capsys):
+  command = ["fill", "photo.png", "mask.png", "--model"]
+  failed(capsys, 4, [*command, "nowhere"], "nowhere", "no such model")
+  (folder / "bad").mkdir()
+  failed(capsys, 4, [*command, "bad"], "config.json", "missing")
+  for path in model.iterdir():
+    (folder / "bad" / path.name).write_bytes(path.read_bytes())
+  data = bytearray((folder / "bad" / "texture.safetensors").read_bytes())
+  data[-1] ^= 1
+  (folder / "bad" / "texture.safetensors").write_bytes(data)
+  failed(capsys, 4, [*command, "bad"], "texture.safetensors", "changed or damaged")
+
+
+def test_verbose_shows_the_traceback(folder, warm, capsys):
+  assert main(["fill", "none.png", "mask.png", *warm, "-v"]) == 3
+  said = capsys.readouterr().err
+  assert "Traceback" in said and said.strip().splitlines()[-1].startswith("facefill: ")
+
+
+def test_a_bug_is_one_line_and_exit_1(folder, warm, capsys, monkeypatch):
+  def broken(directory):
+    raise RuntimeError("two\nlines")
+
+  monkeypatch.setattr(fill, "_pipeline", broken)
+  failed(capsys, 1, ["fill", "photo.png", "mask.png", *warm], "RuntimeError: two lines", "-v")
+
+
+def test_help(capsys):
+  assert main(["--help"]) == 0
+  assert "fill" in capsys.readouterr().out
+  assert main(["fill", "--help"]) == 0
+  assert "white part of MASK" in capsys.readouterr().out
+  assert main([]) == 2
+  assert "Commands:" in capsys.readouterr().err
+
+
+def test_as_a_program_without_tensorflow(folder, model, warm):
+  """A fresh process gives the bytes of this one, and its stderr is ours alone."""
+  assert main(["fill", "photo.png", "mask.png", *warm, "-o", "here.png"]) == 0
+  code = (
+    "import sys; from facefill_jax.cli import main; assert 'jax' not in sys.modules; code = main();"
+    "assert 'tensorflow' not in sys.modules; sys.exit(code)"
+  )
+  command = ["fill", "photo.png", "mask.png", "--model", str(model), "-o", "there.png"]
+  ran = subprocess.run(
+    [sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=300
+  )
+  assert ran.returncode == 0, ran.stderr
+  assert ran.stderr == "hole: 16.3 % of the photo, 2 regions\nwrote there.png\n"
+  assert (folder / "here.png").read_bytes() == (folder / "there.png").read_bytes()

@@ -1,0 +1,148 @@
+"""Training on built sets and on what TFDS prepared: which photos train, which are held out."""
+
+import json
+
+import drawn_sets
+import numpy as np
+import pytest
+from array_record.python import array_record_module
+from PIL import Image
+
+from facefill_jax.data.opening import has_layouts, open_data
+from facefill_jax.data.sets import builders, example
+from facefill_jax.data.sets.build import build
+from facefill_jax.data.sets.shards import Form
+from facefill_jax.data.sources import ids_of
+from facefill_jax.labels import VOID
+
+
+def opened(**changes):
+  return open_data(**{"resolution": 64, "seed": 0} | changes)
+
+
+@pytest.fixture(scope="module")
+def celeb(tmp_path_factory):
+  """Ids 0 (train), 1 and 10 (validation), 2000 (test) of CelebA's partition."""
+  root = tmp_path_factory.mktemp("celeb")
+  drawn_sets.celebamask_hq_tree(root / "from", ids=(0, 1, 10, 2000))
+  source = builders.open_originals("celebamask_hq", root / "from", size=64)
+  build("celebamask_hq", source, root / "set", Form(64))
+  return str(root / "set")
+
+
+def prepared(directory, name="celeb_a", kind="array_record", lengths=None):
+  """What TFDS leaves of celeb_a: one shard a split."""
+  lengths = lengths or {"test": 1, "train": 3, "validation": 2}
+  directory.mkdir(parents=True)
+  for split, count in lengths.items():
+    file = directory / f"{name}-{split}.array_record-00000-of-00001"
+    writer = array_record_module.ArrayRecordWriter(str(file), "group_size:1")
+    for i in range(count):
+      photo = drawn_sets.png(np.full((218, 178, 3), 10 * i + len(split), np.uint8))
+      points = {f"landmarks/{p}_{a}": i for p in builders.celeb_a.POINTS for a in "xy"}
+      writer.write(example.encode({"image": photo, "attributes/Young": 1} | points))
+    writer.close()
+  splits = [{"name": split, "shardLengths": [str(n)]} for split, n in lengths.items()]
+  info = {"name": name, "fileFormat": kind, "splits": splits, "version": "2.1.0"}
+  (directory / "dataset_info.json").write_text(json.dumps(info))
+  return str(directory)
+
+
+def test_records_by_a_split(celeb):
+  [(train, weight)], held_out = opened(kind="records", path=celeb, split="celeba")
+  assert (ids_of(train), ids_of(held_out), weight) == (["0"], ["1", "10"], 1.0)
+  assert held_out[1]["id"] == "10" and (held_out[1]["labels"] != VOID).all()
+  assert has_layouts("records", "", train)
+
+
+def test_records_held_out_by_number(celeb):
+  [(train, _)], held_out = opened(kind="records", path=celeb, split="all", held_out=1)
+  assert len(train) == 3 and len(held_out) == 1 and has_layouts("records", "", train)
+
+
+def test_records_with_more_photos(celeb, tmp_path):
+  drawn_sets.photo_folder(tmp_path, count=2, labelled=False)
+  weighed, _ = opened(
+    kind="records", path=celeb, split="celeba", unlabelled=(str(tmp_path / "photos"),)
+  )
+  assert [weight for _, weight in weighed] == [0.5, 0.5]
+
+
+def test_records_without_layouts(tmp_path):
+  drawn_sets.ffhq_tree(tmp_path / "from", numbers=(0, 60000))
+  source = builders.open_originals("ffhq", tmp_path / "from", size=64)
+  build("ffhq", source, tmp_path / "set", Form(64))
+  [(train, _)], held_out = opened(kind="records", path=str(tmp_path / "set"), split="ffhq")
+  assert (ids_of(train), ids_of(held_out)) == (["00000"], ["60000"])
+  assert not has_layouts("records", "", train) and (train[0]["labels"] == VOID).all()
+
+
+def test_tfds_celeb_a(tmp_path):
+  [(train, _)], held_out = opened(
+    kind="tfds", path=prepared(tmp_path / "celeb_a" / "2.1.0"), split="celeba"
+  )
+  assert ids_of(train) == ["train/0", "train/1", "train/2"]
+  assert ids_of(held_out) == ["validation/0", "validation/1"]
+  item = train[2]
+  assert item["photo"].shape == (218, 178, 3) and (item["photo"] == 25).all()
+  assert item["landmarks"].tolist() == [[2, 2]] * 5 and (item["labels"] == VOID).all()
+  assert not has_layouts("tfds", "", train)
+
+
+def test_tfds_agrees_with_our_reading_of_its_files(tmp_path):
+  """A set with the features of celeb_a_hq that TFDS itself wrote."""
+  tfds = pytest.importorskip("tensorflow_datasets")
+  photos = [np.full((64, 64, 3), 7 * i, np.uint8) for i in range(6)]
+
+  class CelebAHq(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+    VERSION = tfds.core.Version("2.0.0")
+
+    def _info(self):
+      image = tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
+      features = {"image": image, "image/filename": tfds.features.Text()}
+      return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+      return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+      for i, photo in enumerate(photos):
+        yield i, {"image": Image.fromarray(photo), "image/filename": f"{i}.png"}
+
+  builder = CelebAHq(data_dir=tmp_path, file_format="array_record")
+  builder.download_and_prepare()
+  theirs = builder.as_data_source("train")
+  ours = builders.open_originals("celeb_a_hq", builder.data_dir, size=64)
+  assert len(ours) == len(theirs) == 6
+  for i in range(6):
+    np.testing.assert_array_equal(ours[i]["photo"], theirs[i]["image"])
+
+
+@pytest.mark.parametrize(
+  ("changes", "words"),
+  [
+    ({"kind": "bogus"}, "'bogus' is not one of drawn, folder, records, tfds"),
+    ({"split": "bogus"}, "'bogus' is not one of all, celeba"),
+    ({"split": "ffhq"}, r"photo '0' is not one of 00000\.\."),
+    ({"split": "hash:1e-9"}, "leaves nothing for validation of the 4 photos"),
+    ({"labels": "x"}, "for the kind 'folder'"),
+    ({"held_out_path": "x"}, "for the kind 'folder'"),
+    ({"path": "/nowhere"}, "/nowhere: no such directory"),
+    ({"kind": "tfds"}, "'celebamask_hq' is not one of celeb_a, celeb_a_hq"),
+  ],
+)
+def test_refusals(celeb, changes, words):
+  with pytest.raises(ValueError, match=words):
+    opened(**{"kind": "records", "path": celeb, "split": "celeba"} | changes)
+
+
+def test_tfds_refusals(tmp_path):
+  with pytest.raises(ValueError, match=r"dataset_info.*No such file"):
+    opened(kind="tfds", path=str(tmp_path))
+  path = prepared(tmp_path / "tf", kind="tfrecord")
+  with pytest.raises(ValueError, match="in the format tfrecord; prepare it with file_format"):
+    opened(kind="tfds", path=path)
+  path = prepared(tmp_path / "celeb_a")
+  (tmp_path / "celeb_a" / "celeb_a-train.array_record-00000-of-00001").unlink()
+  with pytest.raises(ValueError, match=r"celeb_a-train.*is missing"):
+    opened(kind="tfds", path=path)

@@ -1,0 +1,529 @@
+"""One step of either stage, and filling. Compiled once; tests of one program share a worker."""
+
+import dataclasses
+from functools import partial
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import micro_model
+import numpy as np
+import pytest
+
+from facefill_jax import images
+from facefill_jax.labels import MIRROR, NUM_CLASSES, VOID
+from facefill_jax.models.critic import Verdict
+from facefill_jax.models.texture_net import LATENT
+from facefill_jax.stages import critic_augmentation, losses
+from facefill_jax.stages import stage as stage_lib
+from facefill_jax.stages import step as step_lib
+from facefill_jax.stages.critic_augmentation import Augmentation
+from facefill_jax.stages.objectives import LayoutObjective, TextureObjective
+
+TERMS = {"layout": LayoutObjective.TERMS, "texture": TextureObjective.TERMS}
+RATE = 1e-3
+STEADY = stage_lib.Optimiser("adam", RATE, 0.0, 0.99, 0.0, 1.0, 0, 0, 100)
+UPDATE = {"gradient_norm", "clip_factor", "update_ratio", "learning_rate"}
+CRITIC_METRICS = {f"critic/{name}" for name in UPDATE | {"real", "fake", "penalty", "loss"}}
+COUNTERS = {"images", "ema_half_life_images"}
+
+
+def make_stage(name, networks, params, weights=None, **options):
+  return stage_lib.make_stage(
+    name,
+    networks,
+    stage_lib.Judges(layout=params["layout"]) if name == "texture" else stage_lib.Judges(),
+    losses=dict.fromkeys(TERMS[name], 0.5) | (weights or {}),
+    **{"optimiser": STEADY, "critic_optimiser": STEADY} | options,
+  )
+
+
+def make_state(stage, params, seen=0):
+  own, critic = params[stage.name], params[f"{stage.name}_critic"]
+  return step_lib.TrainState(
+    step=jnp.zeros((), jnp.int32),
+    images=jnp.full((), seen, jnp.int32),
+    params=own,
+    ema=jax.tree.map(lambda x: 0.5 * x, own),
+    opt_state=stage.optimiser.make().init(own),
+    critic_params=critic,
+    critic_opt_state=stage.critic_optimiser.make().init(critic),
+    augment=jnp.full((), stage.augment.strength, jnp.float32),
+  )
+
+
+def make_batch(networks, params, **changed):
+  raw = micro_model.random_batch() | changed
+  batch = step_lib.make_batch(**{name: jnp.asarray(value) for name, value in raw.items()})
+  rng = np.random.default_rng(5)
+  layout = rng.dirichlet(np.full(NUM_CLASSES, 0.2), (2, 64, 64)).astype(np.float32)
+  features = rng.standard_normal((2, 4, 4, networks.layout.fused)).astype(np.float32)
+  return batch.replace(layout=jnp.asarray(layout), features=jnp.asarray(features))
+
+
+def equal(a, b) -> bool:
+  """Whether two trees are bit for bit the same."""
+  same = jax.tree.map(lambda x, y: np.array_equal(x, y, equal_nan=True), a, b)
+  return all(jax.tree.leaves(same))
+
+
+def largest_move(a, b) -> float:
+  return max(jax.tree.leaves(jax.tree.map(lambda x, y: float(np.abs(x - y).max()), a, b)))
+
+
+def check_sound(state, metrics, stage):
+  """Metrics are those of the active terms, finite float32 scalars; so are parameters."""
+  terms = {f"loss/{name}" for name, weight in stage.weights if weight}
+  more = {"critic/sign"} if stage.adversary == stage_lib.HINGE_R1 else set()
+  more |= {"critic/augment"} if stage.augment.active else set()
+  of_modules = {name for name in metrics if "gradient_norm/" in name}
+  wanted = terms | CRITIC_METRICS | more | {"loss/total"} | UPDATE | COUNTERS
+  assert of_modules and set(metrics) - of_modules == wanted
+  for name, value in metrics.items():
+    assert value.dtype == jnp.float32 and value.shape == (), name
+    assert np.isfinite(value), name
+  for leaf in jax.tree.leaves((state.params, state.ema, state.critic_params)):
+    assert np.isfinite(leaf).all()
+
+
+@pytest.fixture(scope="session")
+def layout_run(micro, micro_params):
+  """The layout stage, generator every second step: (stage, run, states, metrics of 2 steps)."""
+  stage = make_stage("layout", micro, micro_params, {"dice": 0.0}, generator_every=2)
+  step = micro_model.jit(step_lib.train_step)
+  run = lambda state, batch, seed=0: step(stage, state, batch, jax.random.key(seed))  # noqa: E731
+  states, metrics = [make_state(stage, micro_params, seen=1000)], []
+  batch = make_batch(micro, micro_params)
+  for _ in range(2):
+    state, values = run(states[-1], batch)
+    states.append(state)
+    metrics.append(values)
+  return stage, run, states, metrics
+
+
+def test_what_a_step_did_not_ask_is_none_of_its_metrics(layout_run):
+  """The generator moves at every second step; the penalty is asked at the first of three."""
+  stage, _, _, metrics = layout_run
+  stage = stage.replace(penalty_every=3)
+  found = [set(step_lib.computed(stage, step, metrics[0])) for step in range(4)]
+  of_critic = {n for n in metrics[0] if n.startswith("critic/")} | COUNTERS
+  assert found[0] == of_critic and found[1] == set(metrics[0]) - {"critic/penalty"}
+  assert found[2] == of_critic - {"critic/penalty"} and found[3] == set(metrics[0])
+
+
+@pytest.fixture(scope="session")
+def texture_run(micro, micro_params):
+  """The texture stage: (stage, run, states, metrics of 3 steps).
+
+  The critic's rate is 0 in the first step (it warms up), the generator's in the third.
+  """
+  stage = make_stage(
+    "texture", micro, micro_params,
+    optimiser=dataclasses.replace(STEADY, total_images=2, decay_images=1, final=0.0),
+    critic_optimiser=dataclasses.replace(STEADY, warmup_images=1),
+  )  # fmt: skip
+  step = micro_model.jit(step_lib.train_step)
+  run = lambda state, batch, seed=0: step(stage, state, batch, jax.random.key(seed))  # noqa: E731
+  states, metrics = [make_state(stage, micro_params)], []
+  batch = make_batch(micro, micro_params)
+  for _ in range(3):
+    state, values = run(states[-1], batch)
+    states.append(state)
+    metrics.append(values)
+  return stage, run, states, metrics
+
+
+in_layout_group = pytest.mark.xdist_group("layout_step")
+in_texture_group = pytest.mark.xdist_group("texture_step")
+
+
+@in_layout_group
+def test_a_critic_step_leaves_the_generator_alone(layout_run):
+  _, _, (before, after, _), metrics = layout_run
+  for name in ("params", "ema", "opt_state"):
+    assert equal(getattr(before, name), getattr(after, name)), name
+  assert largest_move(before.critic_params, after.critic_params) > RATE / 2
+  assert not any(value for name, value in metrics[0].items() if name.startswith("loss/"))
+
+
+@in_layout_group
+def test_the_generator_takes_every_second_step(layout_run):
+  stage, _, (_, before, after), metrics = layout_run
+  assert largest_move(before.params, after.params) > RATE / 2
+  assert largest_move(before.critic_params, after.critic_params) > RATE / 2
+  check_sound(after, metrics[1], stage)
+  assert all(metrics[1][f"loss/{name}"] != 0 for name, weight in stage.weights if weight)
+  total = sum(weight * metrics[1][f"loss/{name}"] for name, weight in stage.weights if weight)
+  np.testing.assert_allclose(metrics[1]["loss/total"], total, rtol=1e-5)
+
+
+@in_layout_group
+def test_counters(layout_run):
+  _, _, states, _ = layout_run
+  assert [int(s.step) for s in states] == [0, 1, 2]
+  assert [int(s.images) for s in states] == [1000, 1002, 1004]
+
+
+@in_layout_group
+def test_average_by_hand(layout_run):
+  """Half-life .05 * 1004 images, as 10,000 are not seen yet; 2 photos, every second step."""
+  _, _, (_, before, after), _ = layout_run
+  decay = 2 ** (-2 * 2 / (0.05 * 1004))
+  assert 0.9 < decay < 0.95
+  want = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, before.ema, after.params)
+  assert largest_move(after.ema, want) < 1e-5
+
+
+@in_layout_group
+def test_same_inputs_give_the_same_layout_step(layout_run, micro, micro_params):
+  _, run, states, metrics = layout_run
+  again = run(states[1], make_batch(micro, micro_params))
+  assert equal(again, (states[2], metrics[1]))
+  other, _ = run(states[1], make_batch(micro, micro_params), seed=1)  # another gradient penalty
+  assert not equal(other.critic_params, states[2].critic_params)
+
+
+def edge_batches():
+  return {
+    "no labels": {"labels": np.full((2, 64, 64), VOID, np.uint8)},
+    "no hole": {"mask": np.zeros((2, 64, 64, 1), bool)},
+    "nothing known": {"mask": np.ones((2, 64, 64, 1), bool)},
+    "one colour": {"photo": np.zeros((2, 64, 64, 3), np.uint8)},
+  }
+
+
+@in_layout_group
+@pytest.mark.parametrize("case", edge_batches())
+def test_a_layout_step_stays_finite(layout_run, micro, micro_params, case):
+  stage, run, states, _ = layout_run
+  state, metrics = run(states[1], make_batch(micro, micro_params, **edge_batches()[case]))
+  check_sound(state, metrics, stage)
+  if case == "no labels":  # nothing can be learned from it
+    assert metrics["loss/total"] == 0 and metrics["critic/penalty"] == 0
+
+
+@in_texture_group
+def test_a_generator_step_leaves_the_critic_alone(texture_run):
+  stage, _, (before, after, *_), metrics = texture_run
+  assert equal(before.critic_params, after.critic_params)
+  assert largest_move(before.params, after.params) > RATE / 2
+  check_sound(after, metrics[0], stage)
+  assert all(metrics[0][f"loss/{name}"] != 0 for name in TERMS["texture"])
+
+
+@in_texture_group
+def test_a_texture_critic_step_leaves_the_generator_alone(texture_run):
+  _, _, (*_, before, after), _ = texture_run
+  assert equal(before.params, after.params)
+  assert largest_move(before.critic_params, after.critic_params) > RATE / 2
+
+
+@in_texture_group
+def test_the_first_average_is_all_but_the_parameters(texture_run):
+  """Half-life .05 * 2 images: one millionth of what was there before is left."""
+  _, _, (before, after, *_), _ = texture_run
+  decay = 2 ** (-2 / (0.05 * 2))
+  want = jax.tree.map(lambda e, p: decay * e + (1 - decay) * p, before.ema, after.params)
+  assert largest_move(after.ema, want) < 1e-6
+  assert (int(after.step), int(after.images)) == (1, 2)
+
+
+@in_texture_group
+def test_same_inputs_give_the_same_texture_step(texture_run, micro, micro_params):
+  _, run, states, metrics = texture_run
+  again = run(states[0], make_batch(micro, micro_params))
+  assert equal(again, (states[1], metrics[0]))
+  _, other = run(states[0], make_batch(micro, micro_params), seed=1)  # other latents
+  assert other["loss/diversity"] != metrics[0]["loss/diversity"]
+
+
+@in_texture_group
+@pytest.mark.parametrize("case", edge_batches())
+def test_a_texture_step_stays_finite(texture_run, micro, micro_params, case):
+  stage, run, states, _ = texture_run
+  state, metrics = run(states[1], make_batch(micro, micro_params, **edge_batches()[case]))
+  check_sound(state, metrics, stage)
+  if case == "no hole":
+    assert metrics["loss/hole_l1"] == metrics["critic/penalty"] == 0
+
+
+def test_hinge_with_lazy_r1(micro, micro_params):
+  """The loss by hand, at a step with the penalty, twice as strong; the next step goes without."""
+  stage = make_stage(
+    "layout", micro, micro_params, adversary="hinge_r1", penalty=3.0, penalty_every=2
+  )
+  batch = make_batch(micro, micro_params)
+  step = micro_model.jit(step_lib.train_step)
+  before = make_state(stage, micro_params)
+  state, metrics = step(stage, before, batch, jax.random.key(0))
+  check_sound(state, metrics, stage)
+  _, next_metrics = step(stage, state, batch, jax.random.key(0))
+  assert metrics["critic/penalty"] > 0 and next_metrics["critic/penalty"] == 0
+
+  def by_hand(params, critic_params):
+    inputs = stage.objective.inputs(batch, None)
+    made = stage.objective.generate(micro.layout, params, inputs)
+    pair = stage.objective.comparison(made, inputs)
+    judge = lambda x: micro.layout_critic.apply(  # noqa: E731
+      {"params": critic_params}, x, pair.condition, pair.changeable
+    )[0]
+    lacking = lambda verdict, sign: (  # noqa: E731
+      verdict.weights * jnp.maximum(0, 1 - sign * verdict.values)
+    ).sum(-1)
+    r1 = losses.r1_penalty(lambda x: judge(x).score(), pair.real, pair.changeable)
+    return (lacking(judge(pair.real), 1) + lacking(judge(pair.fake), -1)).mean(), 2 * r1
+
+  hinge, penalty = micro_model.jit(by_hand)(before.params, before.critic_params)
+  np.testing.assert_allclose(metrics["critic/penalty"], penalty, rtol=1e-4)
+  np.testing.assert_allclose(metrics["critic/loss"], hinge + 3 * penalty, rtol=1e-4)
+
+
+def uneven_batch(networks, params):
+  """Four photos, no two halves of which weigh the same in any mean."""
+  batch = jax.tree.map(lambda x: jnp.concatenate([x, x[::-1]]), make_batch(networks, params))
+  mask, labels, photo = (np.array(x) for x in (batch.mask, batch.labels, batch.photo))
+  mask[0] = False
+  mask[1, :30], mask[2, 40:], mask[3] = False, True, mask[3]
+  labels[0], labels[2, 32:] = VOID, VOID
+  return batch.replace(mask=mask, labels=labels, photo=photo * np.float32([[[[0.2]]], [[[1]]]] * 2))
+
+
+@pytest.mark.parametrize(
+  ("name", "options"),
+  [
+    ("layout", {"penalty": 10.0}),
+    pytest.param(
+      "texture",
+      {"adversary": "hinge_r1", "swapped_layout_share": 0.5, "true_layout_share": 0.3},
+      marks=pytest.mark.slow,
+    ),
+  ],
+)
+def test_micro_batches_are_one_batch(micro, micro_params, name, options):
+  """Gradients (Adam's first moment, whose decay is 0) of critic and generator, and all metrics."""
+  batch, step = uneven_batch(micro, micro_params), micro_model.jit(step_lib.train_step)
+  found = []
+  for micro_batches in (1, 2):
+    stage = make_stage(name, micro, micro_params, micro_batches=micro_batches, **options)
+    # Slow enough for the second generator's gradient not to feel the first critic's rounding.
+    slow = dataclasses.replace(STEADY, lr=1e-7, clip=0.0)
+    stage = stage.replace(optimiser=slow, critic_optimiser=slow)
+    found.append(step(stage, make_state(stage, micro_params), batch, jax.random.key(3)))
+  (one, one_metrics), (two, two_metrics) = found
+  for metric, value in one_metrics.items():
+    assert value != 0, metric
+    np.testing.assert_allclose(two_metrics[metric], value, rtol=1e-5, err_msg=metric)
+  for states in ("opt_state", "critic_opt_state"):
+    gradients = [getattr(state, states)[0][0].mu for state in (one, two)]
+    largest = max(float(np.abs(x).max()) for x in jax.tree.leaves(gradients[0]))
+    assert largest_move(*gradients) < 1e-5 * largest
+
+
+def test_a_fresh_state_has_an_average_and_both_optimisers(micro, micro_params):
+  stage = make_stage("layout", micro, micro_params)
+  init = lambda key: step_lib.init_state(stage, micro, key, 64)  # noqa: E731
+  fresh = jax.eval_shape(init, jax.random.key(0))
+  shapes = lambda tree: jax.tree.map(lambda x: (x.shape, x.dtype), tree)  # noqa: E731
+  assert shapes(fresh) == shapes(make_state(stage, micro_params))
+
+
+def test_make_batch_converts():
+  raw = micro_model.random_batch()
+  batch = step_lib.make_batch(**{name: jnp.asarray(value) for name, value in raw.items()})
+  np.testing.assert_array_equal(images.to_uint8(batch.photo), raw["photo"])
+  assert batch.labels.dtype == jnp.int32 and batch.mask.dtype == jnp.bool_
+  assert batch.confidence is None
+  sure = step_lib.make_batch(**raw, confidence=np.array([0, 51, 255], np.uint8)).confidence
+  np.testing.assert_allclose(sure, [0, 0.2, 1], rtol=1e-6)
+  assert sure.dtype == jnp.float32
+
+
+def test_an_augmented_critic(micro, micro_params):
+  """The loss and r_t by hand, on what was drawn; the probability moves towards the target."""
+  augment = Augmentation(0.5, target=0.6, adapt_images=20, kinds=("translation",))
+  stage = make_stage("layout", micro, micro_params, adversary="hinge_r1", penalty=0.0,
+                     augment=augment)  # fmt: skip
+  batch, before = make_batch(micro, micro_params), make_state(stage, micro_params)
+  state, metrics = micro_model.jit(step_lib.train_step)(stage, before, batch, jax.random.key(0))
+  check_sound(state, metrics, stage)
+
+  def by_hand(params, critic_params):
+    keys = jax.random.split(jax.random.fold_in(jax.random.key(0), 0), 5)
+    draws = [critic_augmentation.draw(key, 2, 0.5, augment.kinds) for key in keys[3:]]
+    pair = stage.objective.comparison(stage.objective.generate(micro.layout, params, batch), batch)
+    pair = critic_augmentation.apply(draws[0], pair)
+    real, fake = (
+      micro.layout_critic.apply({"params": critic_params}, x, pair.condition, pair.changeable)[0]
+      for x in (pair.real, pair.fake)
+    )
+    loss = losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights)
+    sign = (real.weights * jnp.sign(real.values)).sum(-1).mean()
+    return loss.mean(), sign, draws[0].shift
+
+  loss, sign, shift = micro_model.jit(by_hand)(before.params, before.critic_params)
+  assert np.asarray(shift).any()  # else this would test nothing
+  np.testing.assert_allclose(metrics["critic/loss"], loss, rtol=1e-4)
+  np.testing.assert_allclose(metrics["critic/sign"], sign, atol=1e-6)
+  assert metrics["critic/augment"] == 0.5
+  np.testing.assert_allclose(state.augment, 0.5 + np.sign(sign - 0.6) * 2 / 20, rtol=1e-6)
+
+
+def test_without_strength_nothing_is_drawn(micro, micro_params, monkeypatch):
+  def refuse(*_):
+    raise AssertionError("drawn")
+
+  for name in ("draw", "apply", "seen"):
+    monkeypatch.setattr(critic_augmentation, name, refuse)
+  stage = make_stage("layout", micro, micro_params)
+  batch, state = make_batch(micro, micro_params), make_state(stage, micro_params)
+  jax.eval_shape(step_lib.train_step, stage, state, batch, jax.random.key(0))
+  stage = stage.replace(augment=Augmentation(0.5))
+  with pytest.raises(AssertionError, match="drawn"):
+    jax.eval_shape(step_lib.train_step, stage, state, batch, jax.random.key(0))
+
+
+# float32 and bfloat16.
+
+
+def cosine(a, b) -> float:
+  a, b = (np.concatenate([np.ravel(x) for x in jax.tree.leaves(t)]).astype(float) for t in (a, b))
+  return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@pytest.mark.parametrize(
+  ("name", "weights"),
+  [
+    ("layout", {"cross_entropy_hole": 1.0, "cross_entropy_known": 0.25, "dice": 1.0}),
+    ("texture", {"hole_l1": 5.0, "known_l1": 1.0}),
+  ],
+)
+def test_bfloat16_gradients_of_generators_point_the_same_way(micro, micro_params, name, weights):
+  stage = make_stage(name, micro, micro_params, dict.fromkeys(TERMS[name], 0.0) | weights)
+  inputs = stage.objective.inputs(make_batch(micro, micro_params), jax.random.key(0))
+  unmoved = lambda *seen: (Verdict(jnp.zeros((2, 1)), jnp.ones((2, 1))), ())  # noqa: E731
+
+  def gradient(dtype):
+    net = getattr(micro_model.networks(dtype), name)
+
+    def loss(params):
+      outputs = stage.objective.generate(net, params, inputs)
+      terms = stage.objective.terms(outputs, inputs, stage.judges, unmoved, None)
+      return sum(weights[term] * value for term, value in terms.items())
+
+    return micro_model.jit(jax.grad(loss))(micro_params[name])
+
+  assert cosine(gradient("float32"), gradient("bfloat16")) > 0.99
+
+
+def test_bfloat16_gradients_of_critics_point_the_same_way(micro, micro_params):
+  """With the gradient penalty, which is differentiated twice."""
+  real, fake, condition = critic_pictures()
+  mask = np.ones((4, 64, 64, 1), bool)
+
+  def gradient(dtype):
+    critic = micro_model.networks(dtype).texture_critic
+
+    def loss(params):
+      score = lambda x: critic.apply({"params": params}, x, condition, mask)[0].score()  # noqa: E731
+      penalty = losses.gradient_penalty(score, real, fake, mask, np.full((4, 1, 1, 1), 0.4))
+      return losses.wasserstein(score(real), score(fake), np.ones(4, bool)) + 10 * penalty
+
+    return micro_model.jit(jax.grad(loss))(micro_params["texture_critic"])
+
+  assert cosine(gradient("float32"), gradient("bfloat16")) > 0.99
+
+
+def critic_pictures():
+  """Smooth against noisy pictures: of two samples of one noise, only rounding would be left."""
+  rng = np.random.default_rng(0)
+  noise = rng.standard_normal((4, 64, 64, 3)).astype(np.float32)
+  smooth = rng.standard_normal((4, 4, 4, 3)).astype(np.float32).repeat(16, 1).repeat(16, 2)
+  condition = rng.dirichlet(np.full(21, 0.2), (4, 64, 64)).astype(np.float32)
+  return np.tanh(smooth), np.tanh(noise), condition
+
+
+# Filling.
+
+
+@pytest.fixture(scope="session")
+def fill(micro, micro_params):
+  """(photo float32, mask, z, use_features) -> layout, whole: both networks, compiled once."""
+
+  @micro_model.jit
+  def run(params, photo, mask, z, use_features):
+    layout, features = step_lib.predict_layout_twice(micro.layout, params["layout"], photo, mask)
+    whole = step_lib.fill(
+      micro.texture, params["texture"], photo, mask, layout, features, z, use_features
+    )
+    return layout, whole
+
+  return lambda *x: jax.tree.map(np.asarray, run(micro_params, *x))
+
+
+def question(seed=0):
+  raw = micro_model.random_batch(seed=seed)
+  z = np.random.default_rng(seed).standard_normal((2, LATENT)).astype(np.float32)
+  return np.asarray(images.to_float(jnp.asarray(raw["photo"]))), raw["mask"], z, np.ones(2, bool)
+
+
+def test_known_pixels_of_a_fill_are_the_photo_s(fill):
+  photo, mask, z, use = question()
+  layout, whole = fill(photo, mask, z, use)
+  known = np.broadcast_to(~mask, photo.shape)
+  np.testing.assert_array_equal(whole[known].view(np.uint32), photo[known].view(np.uint32))
+  assert np.abs(whole - photo)[~known].min() < np.abs(whole - photo)[~known].max() != 0
+  np.testing.assert_allclose(layout.sum(-1), 1, rtol=1e-5)
+
+
+def test_a_layout_seen_twice_is_the_mean_of_both_views(fill, micro, micro_params):
+  """And that of the mirrored photo is the mirrored one, with left and right swapped."""
+  photo, mask, z, use = question()
+  mirrored = np.ascontiguousarray(photo[:, :, ::-1]), np.ascontiguousarray(mask[:, :, ::-1])
+  once = micro_model.jit(partial(step_lib.predict_layout, micro.layout))
+  view, other = (np.asarray(once(micro_params["layout"], *x)[0]) for x in ((photo, mask), mirrored))
+  back = other[:, :, ::-1][..., MIRROR]
+  layout, _ = fill(photo, mask, z, use)
+  np.testing.assert_allclose(layout, (view + back) / 2, atol=1e-5)
+  assert np.abs(view - back).max() > 1e-3
+  of_mirrored, _ = fill(*mirrored, z, use)
+  np.testing.assert_allclose(of_mirrored[:, :, ::-1][..., MIRROR], layout, atol=1e-5)
+
+
+def test_a_fill_is_joined_to_the_photo():
+  photo, mask, z, use = question()
+  drawn = np.random.default_rng(3).uniform(-1, 1, photo.shape).astype(np.float32)
+  net = SimpleNamespace(apply=lambda *_: drawn)
+  whole = step_lib.fill(net, {}, photo, mask, layout=None, features=None, z=z, use_features=use)
+  np.testing.assert_array_equal(whole, images.seamless(photo, drawn, mask))
+  assert np.abs(whole - images.composite(photo, drawn, mask)).max() > 0.1
+
+
+def test_no_bit_of_a_fill_depends_on_what_is_under_the_mask(fill):
+  photo, mask, z, use = question()
+  want = fill(photo, mask, z, use)
+  for spoilt in (np.nan, 1e6, 0.3):
+    got = fill(np.where(mask, np.float32(spoilt), photo), mask, z, use)
+    assert equal(got, want), spoilt
+
+
+def test_a_fill_does_not_depend_on_the_other_photos(fill):
+  first, other = question(0), question(1)
+  other[1][1] = ~other[1][1]  # another mask, too
+  want = fill(*first)
+  mixed = [np.stack([a[0], b[1]]) for a, b in zip(first, other, strict=True)]
+  for got, alone in zip(fill(*mixed), want, strict=True):
+    np.testing.assert_allclose(got[0], alone[0], rtol=1e-6, atol=1e-6)
+    assert not np.allclose(got[1], alone[1], atol=1e-3)
+
+
+def test_a_photo_of_which_nothing_is_known_is_filled(fill):
+  photo, mask, z, use = question()
+  layout, whole = fill(np.full_like(photo, np.nan), np.ones_like(mask), z, use)
+  assert np.isfinite(layout).all() and np.isfinite(whole).all()
+  np.testing.assert_array_equal(layout[0], layout[1])
+  assert np.abs(whole[0] - whole[1]).max() > 1e-3  # another z is another answer
+
+
+def test_nothing_to_fill_gives_the_photo_back(fill):
+  photo, mask, z, use = question()
+  np.testing.assert_array_equal(fill(photo, np.zeros_like(mask), z, use)[1], photo)

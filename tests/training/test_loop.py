@@ -1,0 +1,321 @@
+"""What a run shows and leaves behind, from one run of six steps; and what it refuses to start."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+import short_run
+from PIL import Image
+
+from facefill_jax import sharding
+from facefill_jax.filling import model_files
+from facefill_jax.stages import stage as stage_lib
+from facefill_jax.training import loop, metric_writer
+from facefill_jax.training import run as run_lib
+from facefill_jax.training.phases import Phase, Plan
+from facefill_jax.training.run import Run
+
+pytestmark = pytest.mark.xdist_group("train")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+  return short_run.finished(tmp_path_factory)
+
+
+@pytest.fixture
+def micro_size(monkeypatch):
+  monkeypatch.setattr(stage_lib, "SIZES", short_run.SIZES)
+
+
+def lines_of(path):
+  return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_progress_line(done):
+  lines = [line for line in done.err.splitlines() if re.match(r"step \d+/6 ", line)]
+  assert [line.split("/")[0] for line in lines] == ["step 2", "step 4", "step 5", "step 6"]
+  for line in lines:
+    assert re.search(r"  \d+\.\d photos/s  ETA \d+:\d\d  ", line), line
+    assert re.search(r"layout total \d+\.\d{3}", line), line
+  assert "texture" not in lines[0]  # it starts after two steps
+  assert re.search(r"texture hole_l1 \d\.\d{3}.*texture total \d+\.\d{3}", lines[-1])
+  assert re.search(r"^step 6  held-out faces: hole_psnr .* layout_miou ", done.err, re.M)
+
+
+def test_what_next(done):
+  for word in ("samples", "metrics.jsonl", "model", "facefill fill PHOTO MASK --model"):
+    assert word in done.out
+  assert str(done.workdir) in done.out
+
+
+def test_metrics(done):
+  lines = lines_of(done.workdir / "metrics.jsonl")
+  trained = {line["step"]: line for line in lines if "photos_per_second" in line}
+  scored = {line["step"]: line for line in lines if "eval/photos" in line}
+  assert sorted(trained) == [2, 4, 5, 6] and sorted(scored) == [3, 6]
+  c = short_run.config()
+  terms = [f"layout/loss/{term}" for term in c.layout.losses]
+  terms += [f"texture/loss/{term}" for term, weight in c.texture.losses.items() if weight]
+  names = ["layout/critic/loss", "layout/critic/penalty", "texture/gradient_norm"]
+  for name in (*terms, *names):
+    assert np.isfinite(trained[6][name]), name
+  # Asked at each 16th step only, the first in this case, which compiles and so is not reported.
+  assert trained[4]["texture/critic/penalty"] > 0 and "texture/critic/penalty" not in trained[6]
+  weighed = sum(c.texture.losses[name] * trained[6][f"texture/loss/{name}"]
+                for name, weight in c.texture.losses.items() if weight)  # fmt: skip
+  assert trained[6]["texture/loss/total"] == pytest.approx(weighed, rel=1e-4)
+  for name in ("hole_psnr", "hole_ssim", "layout_miou", "laplacian_ratio"):
+    assert np.isfinite(scored[6][f"eval/{name}"]), name
+  assert scored[6]["eval/photos"] == 3
+
+
+def test_what_evaluation_holds_beside_its_scores(done):
+  lines = lines_of(done.workdir / "metrics.jsonl")
+  (scored,) = (line for line in lines if line["step"] == 6 and "eval/photos" in line)
+  assert scored["eval_raw/photos"] == 2 and scored["eval_train/photos"] == 3
+  for name in ("hole_psnr", "layout_miou"):
+    assert np.isfinite(scored[f"eval_train/{name}"]) and scored[f"eval_raw/{name}"] != 0
+    assert scored[f"average_gain/{name}"] != 0, "raw weights and averages cannot be equal"
+  for stage in ("layout", "texture"):
+    real, fake, trained, share = (
+      scored[f"{stage}/critic/{name}"]
+      for name in ("held_out_real", "held_out_fake", "train_real", "overfitting")
+    )
+    assert share == pytest.approx((trained - real) / (trained - fake), rel=1e-2)
+
+
+def test_what_a_step_tells_of_its_update(done):
+  c = short_run.config()
+  lines = lines_of(done.workdir / "metrics.jsonl")
+  (line,) = (line for line in lines if line["step"] == 6 and "photos_per_second" in line)
+  assert line["layout/images"] == 24 and line["texture/images"] == 16
+  assert line["texture/ema_half_life_images"] == pytest.approx(0.05 * 16)
+  # After 5 updates: two thirds of a cosine from step 3 to 6 that ends at .05.
+  decayed = 0.05 + 0.95 * (1 + np.cos(2 / 3 * np.pi)) / 2
+  assert line["layout/learning_rate"] == pytest.approx(decayed * c.layout.optimiser.lr, abs=1e-6)
+  # After 3 updates of 4 photos: a third of one that begins after 8 photos of warm-up.
+  decayed = 0.05 + 0.95 * (1 + np.cos(1 / 3 * np.pi)) / 2
+  assert line["texture/learning_rate"] == pytest.approx(decayed * c.texture.optimiser.lr, abs=1e-6)
+  assert line["texture/critic/learning_rate"] == pytest.approx(c.texture.critic_optimiser.lr)
+  assert line["texture/gradient_norm/encoder"] > 0 and line["layout/gradient_norm/vit"] > 0
+
+
+def test_event_file(done):
+  (events,) = (done.workdir / "events").iterdir()
+  assert events.name.startswith("events.out.tfevents.")
+  content = events.read_bytes()
+  assert b"texture/loss/total" in content and b"samples" in content
+  assert b"warmup_images" in content and b"cnn/stem/kernel" in content  # config and parameters
+
+
+def test_samples(done):
+  paths = sorted((done.workdir / "samples").iterdir())
+  assert [path.name for path in paths] == ["0000003.png", "0000006.png", "history.webp"]
+  for path in paths[:2]:
+    with Image.open(path) as image:
+      assert image.size == (4 * 64, 2 * 64) and image.mode == "RGB"
+
+
+def test_the_record(done):
+  def read(name):
+    return json.loads((done.workdir / name).read_text("utf-8"))
+
+  config, versions = read("config.json"), read("versions.json")
+  assert config["batch_size"] == 4 and config["texture"]["losses"]["hole_l1"] == 3.0
+  assert set(config) == set(short_run.config())
+  assert versions["jax"] == jax.__version__ and versions["backend"] == "cpu"
+  table = (done.workdir / "parameters.txt").read_text("utf-8")
+  assert "cnn/stem/kernel" in table and "encoder/stem/kernel" in table and "Total" in table
+
+
+def test_the_model(done, micro_size):
+  config, params = model_files.load_model(done.workdir / "model")
+  assert config["size"] == "micro" and config["resolution"] == 64
+  assert config["framing"] == {"kind": "as given"} and config["data"] == "drawn faces"
+  assert sorted(params) == ["layout", "texture"]
+  for name in params:
+    pairs = zip(jax.tree.leaves(params[name]), jax.tree.leaves(done.states[name].ema), strict=True)
+    assert all(np.array_equal(one, two) for one, two in pairs)
+
+
+def test_the_best_model_so_far_is_kept(done, micro_size):
+  scores = [line["eval/hole_psnr"] for line in lines_of(done.workdir / "metrics.jsonl")
+            if "eval/hole_psnr" in line]  # fmt: skip
+  config, params = model_files.load_model(done.workdir / "best")
+  assert len(scores) == 2 and sorted(params) == ["layout", "texture"]
+  assert config["score"] == {"hole_psnr": pytest.approx(max(scores), abs=1e-5)}
+  assert config["images"] == (12, 24)[int(np.argmax(scores))]
+  assert done.err.count("best so far") == 1 + (scores[1] > scores[0])
+
+
+def test_what_is_best(tmp_path):
+  """By the first score that there is, its own direction, and at one resolution only."""
+  kept = []
+
+  def save_model(states, folder, **changes):
+    kept.append(states)
+    (tmp_path / folder).mkdir(exist_ok=True)
+    (tmp_path / folder / "config.json").write_text(json.dumps(changes), "utf-8")
+
+  plan = Plan(Phase(0, 64, 4, 1, (0, 1), 0), ({"from_images": 16, "resolution": 96},), 40)
+  run = SimpleNamespace(plan=plan, workdir=str(tmp_path), save_model=save_model)
+  for step, (distance, psnr) in enumerate(
+    ((0.3, 20), (0.3, 21), (0.2, 19), (0.25, 22), (0.9, 9)), 1
+  ):
+    scores = {"hole_psnr": psnr, "hole_squeezenet": distance, "layout_miou": 0.5}
+    loop.save_if_best(run, step, step, scores)
+  assert kept == [1, 3, 4]  # from the fourth step on faces are of 96 px
+  before = json.loads((tmp_path / "best" / "config.json").read_text("utf-8"))
+  assert before == {"images": 16, "resolution": 96, "score": {"hole_squeezenet": 0.25}}
+
+
+def test_the_judge_is_the_average_at_its_refreshing():
+  """Refreshed every 3 steps from the start of the texture stage: at steps 2 and 5."""
+  judges = []
+
+  def train_step(name, step, judge, state, batch):
+    if name == "texture":
+      judges.append(judge.layout["w"].item())
+    return SimpleNamespace(ema={"w": state.ema["w"] + 1}), {}
+
+  run = SimpleNamespace(
+    texture_start=2, trained=("layout", "texture"), config=SimpleNamespace(judge_every_steps=3),
+    train_step=train_step, attach=lambda params, batch: batch, layout_params=lambda states: None,
+    perceptual=None,
+  )  # fmt: skip
+  states = {name: SimpleNamespace(ema={"w": np.zeros(1)}) for name in ("layout", "texture")}
+  states["judge"] = {"w": np.full(1, -1.0)}
+  for step in range(8):
+    states, _ = loop.advance(run, states, None, step)
+  assert judges == [2, 2, 2, 5, 5, 5]  # the average before the step, which adds 1
+
+
+def test_a_state_with_a_nan_does_not_take_the_place_of_a_good_one(tmp_path, monkeypatch):
+  """Saved every second step, logged every hundredth; the loss of the fourth step is NaN."""
+  saved = []
+  phase = Phase(0, 64, 4, 1, (0, 1), 0)
+  run = SimpleNamespace(
+    plan=Plan(phase, (), 24), workdir="runs/x", compiles_at=[], mesh=None,
+    make_batch=lambda **_: None, record=lambda step: {}, prepare=lambda step: None,
+    prepare_next=lambda step: None,
+    config=SimpleNamespace(
+      eval=SimpleNamespace(every_steps=100), log_every_steps=100,
+      checkpoint=SimpleNamespace(every_steps=2, every_minutes=60),
+    ),
+  )  # fmt: skip
+  monkeypatch.setattr(loop.sharding, "put_batch", lambda batch, mesh: batch)
+  loss = lambda step: {"layout": {"loss/total": np.float32("nan" if step == 3 else 1.0)}}  # noqa: E731
+  monkeypatch.setattr(loop, "advance", lambda run, states, batch, step: (states, loss(step)))
+  checkpoints = SimpleNamespace(save=lambda step, *_: saved.append(step))
+  with pytest.raises(FloatingPointError, match=r"step 4: not finite: layout/loss/total nan"):
+    loop.loop(run, {}, 0, iter([{}] * 6), checkpoints, None)
+  assert saved == [2]
+
+
+def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_path):
+  c = short_run.config(stages="texture", texture_starts_at_images=0, total_images=16)
+  c.init_from = str(done.workdir)
+  run = Run(c, str(tmp_path / "run"))
+  zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), run.shapes)
+  places = sharding.state_shardings(run.shapes, run.mesh)
+  states = run._start_from(run._load_start(), zeros, places)
+  assert set(states) == {"texture", "judge"}
+  wanted = {name: done.states[name].ema for name in ("layout", "texture")}
+  for tree, name in (
+    (states["judge"], "layout"),
+    (states["texture"].params, "texture"),
+    (states["texture"].ema, "texture"),
+    (run.layout_params(states), "layout"),
+  ):
+    jax.tree.map(np.testing.assert_array_equal, tree, wanted[name])
+  one, two = (jax.tree.leaves(x)[0] for x in (states["texture"].params, states["texture"].ema))
+  assert one is not two  # the step donates both
+
+
+def test_a_start_from_the_packed_model_of_the_package(done, micro_size, tmp_path, monkeypatch):
+  model_files.pack_model(done.workdir / "model", tmp_path / "pretrained")
+  monkeypatch.setattr(run_lib, "PRETRAINED", tmp_path / "pretrained")
+  c = short_run.config(init_from="pretrained")
+  found = Run(c, str(tmp_path / "run"))._load_start()
+  for name, tree in found.items():
+    for one, two in zip(jax.tree.leaves(tree), jax.tree.leaves(done.states[name].ema), strict=True):
+      assert one.dtype == np.float32  # not as it was packed: training adds little to it
+      np.testing.assert_allclose(one, two, rtol=2**-8)
+
+
+def test_a_start_of_another_size_is_refused(done, micro_size, tmp_path):
+  c = short_run.config(size="tiny", stages="texture", texture_starts_at_images=0)
+  c.init_from = str(done.workdir)
+  with pytest.raises(ValueError, match=r"model is of size 'micro', not 'tiny'"):
+    loop.train(c, str(tmp_path / "run"))
+
+
+def test_texture_alone_says_what_it_needs(tmp_path):
+  c = short_run.config(size="tiny", stages="texture", texture_starts_at_images=0)
+  with pytest.raises(ValueError, match=r"needs a trained layout network: give --config.init_from="):
+    Run(c, str(tmp_path))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+  run = SimpleNamespace(plan=Plan(Phase(0, 64, 4, 1, (0, 1), 0), (), 40), workdir="runs/x")
+  metrics = {"layout": {"loss/dice": np.float32(0.5), "loss/total": np.float32("nan")}}
+  progress = metric_writer.Progress(9)
+  progress.begin(4)
+  with metric_writer.MetricWriter(str(tmp_path)) as writer:
+    with pytest.raises(FloatingPointError, match=r"step 5: .*layout/loss/total.*runs/x/metrics"):
+      loop._log(run, 5, metrics, SimpleNamespace(skipped=None), progress, writer)
+  (line,) = lines_of(tmp_path / "metrics.jsonl")
+  assert line["layout/loss/total"] is None and line["layout/loss/dice"] == 0.5
+
+
+def test_skipped_records_are_a_metric(tmp_path):
+  run = SimpleNamespace(plan=Plan(Phase(0, 64, 4, 1, (0, 1), 0), (), 40), workdir="runs/x")
+  progress = metric_writer.Progress(9)
+  progress.begin(4)
+  stream = SimpleNamespace(skipped=SimpleNamespace(count=2))
+  with metric_writer.MetricWriter(str(tmp_path)) as writer:
+    loop._log(run, 5, {"layout": {"loss/total": np.float32(1)}}, stream, progress, writer)
+  (line,) = lines_of(tmp_path / "metrics.jsonl")
+  assert line["skipped_records"] == 2
+
+
+@pytest.mark.slow
+def test_layout_then_texture(tmp_path):
+  first = short_run.config(stages="layout", texture_starts_at_images=0)
+  layout = short_run.train(first, tmp_path / "layout")
+  assert f"--config.stages=texture --config.init_from={layout.workdir}" in layout.out
+  assert set(layout.states) == {"layout", "judge"}
+  assert not (layout.workdir / "model" / "texture.safetensors").exists()
+  scored = [
+    line for line in lines_of(layout.workdir / "metrics.jsonl") if "eval/layout_miou" in line
+  ]
+  assert scored and "eval/hole_psnr" not in scored[-1]
+  second = short_run.config(
+    stages="texture", texture_starts_at_images=0, total_images=16, init_from=str(layout.workdir)
+  )
+  texture = short_run.train(second, tmp_path / "texture")
+  frozen = texture.states["judge"]
+  jax.tree.map(np.testing.assert_array_equal, frozen, layout.states["layout"].ema)
+  one, two = ((run.workdir / "model" / "layout.safetensors").read_bytes()
+              for run in (layout, texture))  # fmt: skip
+  assert one == two and (texture.workdir / "model" / "texture.safetensors").exists()
+
+
+def test_debug_nans_sees_every_module(tmp_path, micro_size):
+  """Those that are made again for the gradient run as copies without a name."""
+  c = short_run.config(remat=True)
+  assert Run(c, str(tmp_path)).networks.layout.remat
+  c.debug_nans = True
+  assert not Run(c, str(tmp_path)).networks.layout.remat
+
+
+@pytest.mark.slow
+def test_debug_nans_names_a_module_of_a_run_that_blows_up(tmp_path):
+  c = short_run.config(debug_nans=True, stages="layout", texture_starts_at_images=0)
+  c.layout.optimiser.lr, c.layout.optimiser.warmup_images = 1e16, 0
+  with pytest.raises(FloatingPointError, match=r"step 2: layout: layout/\S+ gives \w+ \(forward, "):
+    short_run.train(c, tmp_path / "run")
