@@ -129,3 +129,8 @@ def jitter(rng: jax.Array, reach: int, *pictures: Array) -> tuple[Array, ...]:
     return jax.lax.dynamic_slice(padded, (0, y, x, 0), picture.shape)
 
   return tuple(move(picture) for picture in pictures)
+
+
+def interleave(a: Array, b: Array) -> Array:
+  """Rows in turn, a[0], b[0], a[1] ...: (b, ...) twice -> (2 b, ...); devices keep their rows."""
+  return jnp.stack([a, b], axis=1).reshape(-1, *a.shape[1:])

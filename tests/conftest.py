@@ -23,7 +23,7 @@ import micro_model
 import pytest
 from absl import flags
 
-from facefill_jax.stages import stage
+from facefill_jax.models import networks
 
 
 def pytest_configure(config):
@@ -39,7 +39,7 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session")
-def micro() -> stage.Networks:
+def micro() -> networks.Networks:
   """The narrowest networks, float32."""
   return micro_model.networks()
 
@@ -48,7 +48,7 @@ def micro() -> stage.Networks:
 def micro_params(micro) -> dict:
   """Parameters of all four, by the network's name. NumPy: nothing can change them in place."""
   names = ("layout", "texture", "layout_critic", "texture_critic")
-  init = partial(partial, stage.init_params, micro, resolution=micro_model.SIDE)
+  init = partial(partial, networks.init_params, micro, resolution=micro_model.SIDE)
   return {
     name: micro_model.random_like(jax.eval_shape(init(name), jax.random.key(0))) for name in names
   }

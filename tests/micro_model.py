@@ -6,16 +6,16 @@ import numpy as np
 from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.models.critic import Critic
 from facefill_jax.models.layout_net import LayoutNet
+from facefill_jax.models.networks import DTYPES, Networks
 from facefill_jax.models.texture_net import TextureNet
-from facefill_jax.stages import stage
 
 SIDE = 64
 
 
-def networks(dtype="float32") -> stage.Networks:
+def networks(dtype="float32") -> Networks:
   """Networks with every part of the real ones, as narrow as they can be."""
-  d, stem, widths, decoder = stage.DTYPES[dtype], 8, (16, 16, 16), (16, 16, 8)
-  return stage.Networks(
+  d, stem, widths, decoder = DTYPES[dtype], 8, (16, 16, 16), (16, 16, 8)
+  return Networks(
     layout=LayoutNet(stem, widths, 16, 1, 2, 16, decoder, dtype=d),
     texture=TextureNet(stem, widths, 1, decoder, (16, 8), 64, 8, dtype=d),
     layout_critic=Critic(stem, widths, dtype=d),

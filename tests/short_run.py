@@ -12,14 +12,15 @@ from unittest import mock
 
 import jax
 
+from facefill_jax.models import networks
 from facefill_jax.stages import stage as stage_lib
 from facefill_jax.training import loop as loop_lib
 
 ROOT = Path(__file__).parent.parent
 SIZE = "micro"
 SIZES = {
-  **stage_lib.SIZES,
-  SIZE: stage_lib.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8),
+  **networks.SIZES,
+  SIZE: networks.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8),
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 import short_run
 from PIL import Image
 
-from facefill_jax.training import metric_writer
+from facefill_jax.training import progress
 
 pytestmark = pytest.mark.xdist_group("train")
 
@@ -30,14 +30,14 @@ def straight(tmp_path_factory):
 def resumed(tmp_path_factory):
   """Falls after the fifth step; the last checkpoint is of the third."""
   workdir = tmp_path_factory.mktemp("resumed") / "run"
-  report = metric_writer.Progress.report
+  report = progress.Progress.report
 
   def fall(self, step, *args):
     if step == 5:
       raise PlugPulledError
     return report(self, step, *args)
 
-  with mock.patch.object(metric_writer.Progress, "report", fall), pytest.raises(PlugPulledError):
+  with mock.patch.object(progress.Progress, "report", fall), pytest.raises(PlugPulledError):
     short_run.train(short_run.config(), workdir)
   assert {path.name for path in (workdir / "checkpoints").glob("[0-9]*")} == {"3"}
   assert not (workdir / "model").exists()

@@ -9,7 +9,9 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from facefill_jax import sharding
-from facefill_jax.stages.stage import Judges, Optimiser, abstract_params, make_stage
+from facefill_jax.models.networks import abstract_params
+from facefill_jax.stages.optimisers import Optimiser
+from facefill_jax.stages.stage import Judges, make_stage
 from facefill_jax.stages.step import TrainState, make_batch, train_step
 
 LOSSES = {"cross_entropy_hole": 2.0, "cross_entropy_known": 1.0, "dice": 1.0, "adversarial": 0.1}

@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from facefill_jax.stages import stage
+from facefill_jax.models import networks
 
 CONFIG = {
   "format": 1,
@@ -25,4 +25,4 @@ def random_params(seed: int = 0) -> dict:
       return x / np.sqrt(np.prod(leaf.shape[:-1])).astype(np.float32)
     return (path[-1].key == "scale") + np.float32(0.1) * x
 
-  return jax.tree_util.tree_map_with_path(value, stage.abstract_params("tiny"))
+  return jax.tree_util.tree_map_with_path(value, networks.abstract_params("tiny"))

@@ -9,10 +9,11 @@ import click
 import jax
 import jax.numpy as jnp
 
+from facefill_jax.models import networks as networks_lib
 from facefill_jax.models.cnn_branch import CnnBranch
 from facefill_jax.models.vit_branch import VitBranch
-from facefill_jax.stages import stage as stage_lib
-from facefill_jax.stages import step
+from facefill_jax.stages import optimisers, step
+from facefill_jax.stages.stage import Judges, make_stage
 
 PARTS = ("CNN branch", "ViT branch", "fusion + decoder", "layout network", "generator", "critic",
          "both stages")  # fmt: skip
@@ -30,12 +31,12 @@ def flops(fn, *shapes) -> float:
 
 def measure(size: str, resolution: int) -> dict[str, dict[str, float]]:
   """Part -> {"parameters": ..., "gflop": of one forward pass of one photo}."""
-  networks, numbers = stage_lib.build_networks(size), stage_lib.SIZES[size]
-  inputs = jax.eval_shape(lambda: stage_lib.example_inputs(networks, resolution))
+  networks, numbers = networks_lib.build_networks(size), networks_lib.SIZES[size]
+  inputs = jax.eval_shape(lambda: networks_lib.example_inputs(networks, resolution))
   result = {}
 
   def add(name, net, shapes):
-    params = jax.eval_shape(lambda *args: net.init(stage_lib.key(), *args), *shapes)
+    params = jax.eval_shape(lambda *args: net.init(networks_lib.key(), *args), *shapes)
     result[name] = {
       "parameters": count(params),
       "gflop": flops(lambda p, *args: net.apply(p, *args), params, *shapes) / 1e9,
@@ -60,39 +61,39 @@ def measure(size: str, resolution: int) -> dict[str, dict[str, float]]:
 
 def training_gflop(size: str, resolution: int, losses, batch: int = 2) -> dict[str, float]:
   """GFLOP per photo of a whole training step (critic, penalty, judges and all), a stage."""
-  networks = stage_lib.build_networks(size)
-  optimiser = stage_lib.Optimiser("adam", 1e-4, 0.0, 0.99, 0.0, 1.0, 0, 0, 1)
+  networks = networks_lib.build_networks(size)
+  optimiser = optimisers.Optimiser("adam", 1e-4, 0.0, 0.99, 0.0, 1.0, 0, 0, 1)
   images_in = jax.ShapeDtypeStruct((batch, resolution, resolution, 3), jnp.uint8)
   labels_in = jax.ShapeDtypeStruct((batch, resolution, resolution), jnp.uint8)
   mask_in = jax.ShapeDtypeStruct((batch, resolution, resolution, 1), jnp.bool_)
   data = jax.eval_shape(step.make_batch, images_in, labels_in, mask_in)
   layout_params = jax.eval_shape(
-    partial(stage_lib.init_params, networks, stage_lib.LAYOUT, resolution=resolution),
-    stage_lib.key(),
+    partial(networks_lib.init_params, networks, networks_lib.LAYOUT, resolution=resolution),
+    networks_lib.key(),
   )
   seen = jax.eval_shape(partial(step.attach_layout, networks.layout), layout_params, data)
   judges = {
-    stage_lib.LAYOUT: stage_lib.Judges(),
-    stage_lib.TEXTURE: stage_lib.Judges(layout=layout_params),
+    networks_lib.LAYOUT: Judges(),
+    networks_lib.TEXTURE: Judges(layout=layout_params),
   }
   result = {}
-  for name in stage_lib.STAGES:
-    stage = stage_lib.make_stage(
+  for name in networks_lib.STAGES:
+    stage = make_stage(
       name, networks, judges[name], losses=losses[name], optimiser=optimiser,
       critic_optimiser=optimiser,
     )  # fmt: skip
     init = partial(step.init_state, stage, networks, resolution=resolution)
-    state = jax.eval_shape(init, stage_lib.key())
-    batch_in = data if name == stage_lib.LAYOUT else seen
-    result[name] = flops(step.train_step, stage, state, batch_in, stage_lib.key()) / 1e9 / batch
+    state = jax.eval_shape(init, networks_lib.key())
+    batch_in = data if name == networks_lib.LAYOUT else seen
+    result[name] = flops(step.train_step, stage, state, batch_in, networks_lib.key()) / 1e9 / batch
   return result
 
 
 LOSSES = {
-  stage_lib.LAYOUT: {
+  networks_lib.LAYOUT: {
     "cross_entropy_hole": 1, "cross_entropy_known": 1, "dice": 1, "adversarial": 1,
   },
-  stage_lib.TEXTURE: {
+  networks_lib.TEXTURE: {
     "known_l1": 1, "hole_l1": 1, "coarse_l1": 1, "perceptual": 1, "style": 0, "adversarial": 1,
     "layout_consistency": 1, "feature_matching": 0, "diversity": 0,
   },
@@ -101,13 +102,13 @@ LOSSES = {
 
 
 @click.command()
-@click.option("--size", "sizes", multiple=True, type=click.Choice(tuple(stage_lib.SIZES)))
+@click.option("--size", "sizes", multiple=True, type=click.Choice(tuple(networks_lib.SIZES)))
 @click.option("--resolution", default=256, show_default=True, help="Side of the photo in pixels.")
 @click.option("--training", is_flag=True, help="Also count a whole training step of each stage.")
 @click.option("--json", "out", type=click.Path(dir_okay=False), help="Write the numbers here.")
 def cost(sizes, resolution, training, out) -> None:
   """Count parameters and GFLOP per photo of the networks, part by part."""
-  sizes = sizes or tuple(stage_lib.SIZES)
+  sizes = sizes or tuple(networks_lib.SIZES)
   table = {size: measure(size, resolution) for size in sizes}
   if training:
     for size in sizes:

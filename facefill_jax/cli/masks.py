@@ -86,7 +86,7 @@ def show(options, protocol, output, count, columns, size, seed, labels, overwrit
 
   options["verbose"] = verbose
   chosen = _open(protocol, labels)
-  _check_output(photo, output, overwrite)
+  _check_output(output, overwrite)
   try:
     drawn = [mask for _, mask in _draw(chosen, count, 24, size, seed)]
     photo_files.write_photo(output, np.repeat(files.sheet(drawn, columns)[..., None], 3, axis=-1))
@@ -154,8 +154,10 @@ def _draw(protocol, count: int | None, usual: int, size: int, seed: int):
   return itertools.islice(files.draw_masks(protocol, wanted, size, seed), count or usual)
 
 
-def _check_output(photo, output: Path, overwrite: bool) -> None:
+def _check_output(output: Path, overwrite: bool) -> None:
   """Before any work: the suffix is known, the folder exists, and nothing is overwritten."""
+  from facefill_jax.filling import photo_files
+
   context = click.get_current_context()
   try:
     photo_files.check_output(output)

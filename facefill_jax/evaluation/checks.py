@@ -16,10 +16,10 @@ from facefill_jax import images
 from facefill_jax.evaluation.fills import latent, read
 from facefill_jax.evaluation.scoring import pad_batch
 from facefill_jax.labels import NUM_CLASSES
-from facefill_jax.metrics import image, layout, lpips
+from facefill_jax.metrics import image, layout, lpips, squeezenet_distance
+from facefill_jax.models import networks as networks_lib
+from facefill_jax.models.networks import Networks
 from facefill_jax.pretrained_nets import squeezenet
-from facefill_jax.stages import step
-from facefill_jax.stages.stage import Networks
 
 SEEDS = 4  # answers a photo, for diversity
 NOT_AGAIN = {"passed": None, "not_computed": "pictures from elsewhere cannot be made again"}
@@ -175,7 +175,7 @@ def _distance(judges: Mapping) -> tuple[str, Callable]:
 
     def measure(a, b, mask):
       features = (squeezenet.squeezenet_features(params, x) for x in (a, b))
-      return squeezenet.hole_distance(*features, mask)
+      return squeezenet_distance.hole_distance(*features, mask)
 
     return "squeezenet", measure
   return "l1", lambda a, b, mask: image.l1(a, b, mask) / image.PEAK
@@ -185,14 +185,14 @@ def _guided(networks, params, batch, donor, valid) -> dict[str, jax.Array]:
   """Counts of one batch for `guidance`: (differing pixels, given read, predicted read)."""
   photo, mask = images.to_float(batch["photo"]), batch["mask"]
   number, nothing = len(photo), jnp.zeros_like(mask)
-  probabilities, features = step.predict_layout_twice(
+  probabilities, features = networks_lib.predict_layout_twice(
     networks.layout, params["layout"], photo, mask
   )
-  parse = partial(step.predict_layout, networks.layout, params["layout"], mask=nothing)
+  parse = partial(networks_lib.predict_layout, networks.layout, params["layout"], mask=nothing)
   predicted = read(probabilities)
   given = predicted[donor]
   asked = jnp.where(mask, jax.nn.one_hot(given, NUM_CLASSES), probabilities)
-  whole = step.fill(
+  whole = networks_lib.fill(
     networks.texture, params["texture"], photo, mask, asked, features,
     latent(0, number), jnp.zeros(number, bool),
   )  # fmt: skip

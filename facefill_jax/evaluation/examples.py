@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from facefill_jax.evaluation.pairs import Pairs
+from facefill_jax.evaluation.sample_grid import sample_grid, save_picture
 from facefill_jax.evaluation.scoring import Tally, pad_batch
-from facefill_jax.training.metric_writer import sample_grid, save_picture
 
 ROWS = 4  # fills a sheet
 ORDERED_BY = (  # the first that has been computed; what is lower is better, but for the last

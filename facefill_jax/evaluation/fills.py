@@ -20,9 +20,9 @@ from facefill_jax.data.decoding import DAMAGED, read_photo
 from facefill_jax.data.sources import PHOTO_EXTENSIONS, Files
 from facefill_jax.filling import classical, model_files
 from facefill_jax.filling.frame import Frame
+from facefill_jax.models import networks as networks_lib
+from facefill_jax.models.networks import STAGES, Networks, networks_of_model
 from facefill_jax.models.texture_net import LATENT
-from facefill_jax.stages import stage, step
-from facefill_jax.stages.stage import Networks
 
 METHODS = {"telea": "telea", "ns": "navier_stokes", "mean_colour": "mean_colour"}
 IDENTITY = "identity"
@@ -40,10 +40,10 @@ def make_filler(networks: Networks):
 
   def fill(params, photo, mask, seed=0, soft=False):
     photo = images.to_float(photo)
-    probabilities, features = step.predict_layout_twice(
+    probabilities, features = networks_lib.predict_layout_twice(
       networks.layout, params["layout"], photo, mask
     )
-    whole = step.fill(
+    whole = networks_lib.fill(
       networks.texture, params["texture"], photo, mask, probabilities, features,
       latent(seed, len(photo)), jnp.ones(len(photo), bool),
     )  # fmt: skip
@@ -78,11 +78,11 @@ class Model:
 
   def __init__(self, directory: str | os.PathLike, mesh, seed: int = 0):
     """Raises weights.ModelError: it cannot be used; the message says which file and why."""
-    self.config, params = model_files.load_model(directory, needed=stage.STAGES)
+    self.config, params = model_files.load_model(directory, needed=STAGES)
     self.sha256 = hashlib.sha256((Path(directory) / "SHA256SUMS").read_bytes()).hexdigest()
     params = jax.tree.map(lambda x: np.asarray(x, np.float32), params)
     self.params = jax.device_put(params, sharding.replicated(mesh))
-    self.networks = stage.networks_of_model(self.config)
+    self.networks = networks_of_model(self.config)
     self.resolution, self.seed = int(self.config["resolution"]), seed
     self._filler, self._put = make_filler(self.networks), partial(sharding.put_batch, mesh=mesh)
 

@@ -16,7 +16,7 @@ import numpy as np
 from facefill_jax import images
 from facefill_jax.evaluation import measures, statistics
 from facefill_jax.labels import NUM_CLASSES, VOID
-from facefill_jax.metrics import image, layout, lpips, ssim
+from facefill_jax.metrics import image, layout, lpips, squeezenet_distance, ssim
 from facefill_jax.pretrained_nets import inception, mobileface, squeezenet
 
 FillFn = Callable[[Mapping], Mapping]
@@ -238,8 +238,8 @@ def _by_networks(keys, judges, whole, truth, mask) -> dict[str, jax.Array]:
       found[f"hole_lpips_{net}"] = lpips.lpips(params, net, whole, truth, mask)
   if "hole_squeezenet" in keys:
     a, b = (squeezenet.squeezenet_features(judges["squeezenet_caffe"], x) for x in (whole, truth))
-    found["frame_squeezenet"] = squeezenet.perceptual_distance(a, b)
-    found["hole_squeezenet"] = squeezenet.hole_distance(a, b, mask)
+    found["frame_squeezenet"] = squeezenet_distance.perceptual_distance(a, b)
+    found["hole_squeezenet"] = squeezenet_distance.hole_distance(a, b, mask)
   if "identity" in keys:
     kind = next(kind for kind in measures.IDENTITY_JUDGES if kind in judges)
     a, b = (mobileface.embed(judges[kind], x) for x in (whole, truth))

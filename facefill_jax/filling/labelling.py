@@ -21,7 +21,7 @@ from facefill_jax.filling import model_files
 from facefill_jax.filling.frame import Frame
 from facefill_jax.labels import CLASSES
 from facefill_jax.metrics.agreement import Agreement
-from facefill_jax.stages import stage, step
+from facefill_jax.models import networks
 
 CSV = "confidence.csv"
 MODEL = "model.sha256"
@@ -65,12 +65,12 @@ class Labeller:
 
   def __init__(self, config, params, batch_size: int = 8):
     self.batch_size, self.resolution = batch_size, int(config["resolution"])
-    net = stage.networks_of_model(config).layout
+    net = networks.networks_of_model(config).layout
     params = jax.tree.map(lambda x: np.asarray(x, np.float32), params)
     self.sha256 = hashlib.sha256(b"".join(x.tobytes() for x in jax.tree.leaves(params))).hexdigest()
     self._params = jax.tree.map(jnp.asarray, params)
     self._predict = jax.jit(
-      lambda params, photo, mask: step.predict_layout_twice(
+      lambda params, photo, mask: networks.predict_layout_twice(
         net, params, images.to_float(photo), mask
       )[0]
     )

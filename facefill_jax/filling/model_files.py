@@ -27,7 +27,7 @@ import safetensors.numpy
 from flax import traverse_util
 
 from facefill_jax import labels
-from facefill_jax.stages import stage
+from facefill_jax.models.networks import SIZES, abstract_params
 
 FORMAT = 1
 NETWORKS = ("layout", "texture")
@@ -58,7 +58,7 @@ def save_model(
     params: one tree a trained stage, {"layout": tree, "texture": tree} or one of them: nested
       dicts of float32 or bfloat16 arrays.
     config: JSON-able; "format" (1), "size", "resolution" and "stages_trained" (the keys of
-      `params`) are required, and the trees must be those of `stage.abstract_params(size)`.
+      `params`) are required, and the trees must be those of `networks.abstract_params(size)`.
     card: Markdown, the model's README.md; without it a few lines made from the config.
 
   Raises:
@@ -181,7 +181,7 @@ def load_safetensors(path: str | os.PathLike) -> dict:
 
 def _wanted_shapes(config: Mapping) -> dict[str, dict[str, tuple[int, ...]]]:
   """The shapes of both networks that a config describes, by flattened name."""
-  trees = stage.abstract_params(config["size"], **config.get("model", {}))
+  trees = abstract_params(config["size"], **config.get("model", {}))
   return {
     name: {key: x.shape for key, x in traverse_util.flatten_dict(trees[name], sep="/").items()}
     for name in NETWORKS
@@ -229,8 +229,8 @@ def _check_config(config: Mapping, where: str) -> None:
       raise ModelError(f"{where}: {key!r} is missing")
   if config["format"] != FORMAT:
     raise ModelError(f"{where}: model format {config['format']!r}; this version reads {FORMAT}")
-  if not isinstance(config["size"], str) or config["size"] not in stage.SIZES:
-    raise ModelError(f"{where}: unknown size {config['size']!r}; valid: {', '.join(stage.SIZES)}")
+  if not isinstance(config["size"], str) or config["size"] not in SIZES:
+    raise ModelError(f"{where}: unknown size {config['size']!r}; valid: {', '.join(SIZES)}")
   trained = config["stages_trained"]
   if (
     not isinstance(trained, list | tuple) or not trained or any(t not in NETWORKS for t in trained)

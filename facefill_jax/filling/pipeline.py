@@ -12,8 +12,8 @@ from facefill_jax import images
 from facefill_jax.filling import model_files
 from facefill_jax.filling.frame import Frame, square_frame
 from facefill_jax.labels import NUM_CLASSES, VOID, check_labels
+from facefill_jax.models.networks import STAGES, fill, networks_of_model, predict_layout_twice
 from facefill_jax.models.texture_net import LATENT
-from facefill_jax.stages import stage, step
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class FaceFillPipeline:
     self.config = dict(config)
     self.resolution = int(config["resolution"])
     self._params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), dict(params))
-    networks = stage.networks_of_model(config)
+    networks = networks_of_model(config)
 
     def answer(params, photo, mask, wish, obey, z):
       return _answer(networks, params, photo, mask, wish, obey, z)
@@ -59,7 +59,7 @@ class FaceFillPipeline:
     Raises:
       weights.ModelError: it cannot be used; the message says which file and why.
     """
-    return cls(*model_files.load_model(directory, needed=stage.STAGES))
+    return cls(*model_files.load_model(directory, needed=STAGES))
 
   def __call__(
     self,
@@ -115,10 +115,10 @@ def _answer(networks, params, photo, mask, wish, obey, z):
     The whole picture, uint8 (b, h, w, 3), and the layout that guided it, uint8 (b, h, w).
   """
   photo = images.to_float(photo)
-  layout, features = step.predict_layout_twice(networks.layout, params["layout"], photo, mask)
+  layout, features = predict_layout_twice(networks.layout, params["layout"], photo, mask)
   asked = jnp.logical_and(mask, (wish != VOID)[..., None])  # b h w 1
   layout = jnp.where(asked, jax.nn.one_hot(wish, NUM_CLASSES), layout)
-  whole = step.fill(
+  whole = fill(
     networks.texture, params["texture"], photo, mask, layout, features, z, jnp.logical_not(obey)
   )
   return images.to_uint8(whole), jnp.argmax(layout, axis=-1).astype(jnp.uint8)

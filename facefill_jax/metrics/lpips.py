@@ -22,36 +22,17 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from facefill_jax.pretrained_nets import torchvision_nets
-from facefill_jax.pretrained_nets.torchvision_nets import MIN_SIDE, NETS
+from facefill_jax.pretrained_nets.lpips_nets import head, layers_of
+from facefill_jax.pretrained_nets.torchvision_nets import MIN_SIDE
 from facefill_jax.types import Mask, Photo
 
 Params = Mapping[str, Array]
 """name -> float32 array: kernels (h, w, in, out), biases and heads (c,); see `arrange`."""
 
 EPSILON = 1e-10  # added to the length of a feature, as in the package
-
-
-def expected_shapes(net: str) -> dict[str, tuple[int, ...]]:
-  """name -> shape of every array that `arrange` wants: torchvision's names, and the heads'.
-
-  Kernels are (out, in, h, w). The heads are `lin0.model.1.weight` ... of shape (1, c, 1, 1).
-
-  Raises:
-    ValueError: `net` is not a name of NETS.
-  """
-  layers = _layers(net)
-  heads = {_head(i): (1, c, 1, 1) for i, c in enumerate(torchvision_nets.tapped_channels(layers))}
-  return torchvision_nets.expected_shapes(layers) | heads
-
-
-def arrange(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """Arrays as torch stores them -> `Params`: kernels (h, w, in, out), heads (c,)."""
-  heads = {name: x.reshape(-1) for name, x in stored.items() if name.startswith("lin")}
-  return torchvision_nets.arrange({**stored, **heads})
 
 
 def lpips(
@@ -98,24 +79,14 @@ def _differences(params: Params, net: str, a: Photo, b: Photo) -> list[Array]:
   """(b, h', w', 1) of each tap: squared differences of unit features, weighted by its head."""
   if a.shape != b.shape or a.ndim != 4 or a.shape[-1] != 3:
     raise ValueError(f"two photos (b, h, w, 3) of one shape wanted: {a.shape}, {b.shape}")
-  layers = _layers(net)
+  layers = layers_of(net)
   if min(a.shape[1:3]) < MIN_SIDE[net]:
     raise ValueError(f"LPIPS with {net} needs sides from {MIN_SIDE[net]} px up, got {a.shape}")
   found = []
   for i, features in enumerate(torchvision_nets.features(params, layers, jnp.concatenate((a, b)))):
     unit_a, unit_b = jnp.split(_unit_length(features), 2)
-    found.append((jnp.square(unit_a - unit_b) * params[_head(i)]).sum(axis=-1, keepdims=True))
+    found.append((jnp.square(unit_a - unit_b) * params[head(i)]).sum(axis=-1, keepdims=True))
   return found
-
-
-def _layers(net: str) -> tuple:
-  if net not in NETS:
-    raise ValueError(f"unknown LPIPS network {net!r}; valid: {', '.join(NETS)}")
-  return NETS[net]
-
-
-def _head(i: int) -> str:
-  return f"lin{i}.model.1.weight"
 
 
 def _unit_length(x: Array) -> Array:

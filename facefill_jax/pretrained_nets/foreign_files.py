@@ -2,12 +2,12 @@
 
 import os
 import struct
+import zipfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 import safetensors
-
-from facefill_jax.pretrained_nets.squeezenet import WeightFileError, read_arrays
 
 TORCH = (".pth", ".pt", ".bin")
 SUFFIXES = (*TORCH, ".npz", ".safetensors", ".params")
@@ -122,3 +122,62 @@ def _read_mxnet(path: Path) -> dict[str, np.ndarray]:
 def _line(error: Exception) -> str:
   """The first sentence of what may be many lines."""
   return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+class WeightFileError(ValueError):
+  """A weight file is missing, unreadable, or not of this network; the message names the file."""
+
+
+def read_arrays(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+  """The named arrays of an .npz or .safetensors file, as far as they are there.
+
+  Raises:
+    WeightFileError: the file is missing or unreadable.
+  """
+  try:
+    return _read(path, names)
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
+    raise WeightFileError(f"{path}: cannot read weights: {error}") from error
+
+
+def check_arrays(
+  where: object, stored: Mapping[str, np.ndarray], shapes: Mapping[str, tuple], network: str
+) -> dict[str, np.ndarray]:
+  """The arrays that `shapes` names, as float32.
+
+  Args:
+    where: what messages begin with: a file's name.
+    stored: name -> array.
+    shapes: name -> wanted shape.
+    network: its name, for messages.
+
+  Raises:
+    WeightFileError: an array is missing, misshapen, not of floats, or not finite.
+  """
+  missing = [name for name in shapes if name not in stored]
+  if missing:
+    raise WeightFileError(
+      f"{where}: not {network}: {len(missing)} of {len(shapes)} arrays are missing, first "
+      f"{missing[0]!r} of shape {shapes[missing[0]]}"
+    )
+  for name, shape in shapes.items():
+    x = stored[name]
+    if x.shape != shape or not np.issubdtype(x.dtype, np.floating):
+      raise WeightFileError(
+        f"{where}: not {network}: {name!r} is {x.dtype} {x.shape}, want floats {shape}"
+      )
+    if not np.isfinite(x).all():
+      raise WeightFileError(f"{where}: {name!r} has values that are not finite")
+  return {name: stored[name].astype(np.float32) for name in shapes}
+
+
+def _read(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+  if path.suffix == ".npz":
+    # Given a name, NumPy would leave a damaged file open.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+      return {name: archive[name] for name in names if name in archive.files}
+  if path.suffix == ".safetensors":
+    with safetensors.safe_open(path, framework="numpy") as archive:
+      present = set(archive.keys())
+      return {name: archive.get_tensor(name) for name in names if name in present}
+  raise ValueError(f"unknown kind of file {path.suffix!r}; valid: '.npz', '.safetensors'")

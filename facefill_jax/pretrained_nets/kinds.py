@@ -5,8 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from facefill_jax.metrics import lpips
-from facefill_jax.pretrained_nets import inception, mobileface, squeezenet, torchvision_nets
+from facefill_jax.pretrained_nets import (
+  inception,
+  lpips_nets,
+  mobileface,
+  squeezenet,
+  torchvision_nets,
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ def _lpips(net: str, words: str, file: str) -> Kind:
     metrics=(f"frame_lpips_{net}", f"hole_lpips_{net}"),
     implementation=f"LPIPS v0.1 with torchvision's {words}, at the size scored, as the package "
     "lpips 0.1.4; hole: mean of its spatial map over the hole",
-    expected_shapes=lambda _: lpips.expected_shapes(net),
-    arrange=lpips.arrange,
+    expected_shapes=lambda _: lpips_nets.expected_shapes(net),
+    arrange=lpips_nets.arrange,
   )
 
 

@@ -1,24 +1,19 @@
-"""SqueezeNet 1.1 as a judge of likeness: its features, and a distance between them.
+"""SqueezeNet 1.1 of its authors' Caffe release: features for losses and distances.
 
-Network: Iandola et al., "SqueezeNet", 2016, release 1.1 for Caffe, which gives its conventions:
-BGR input 0..255 minus the mean colour, no padding in conv1, 3 x 3 max pools of stride 2 whose
-output size is rounded up. Distance: Zhang et al., "The Unreasonable Effectiveness of Deep
-Features as a Perceptual Metric", CVPR 2018, eq. 1, at the taps that its SqueezeNet variant uses.
-With equal channel weights and these network weights it is a SqueezeNet perceptual distance; it
-is not LPIPS, whose channel weights were fitted to people's choices on another release.
+Iandola et al., "SqueezeNet", 2016; release 1.1 gives the conventions: BGR input 0..255 minus the
+mean colour, no padding in conv1, 3 x 3 max pools of stride 2 whose output size is rounded up. LPIPS
+uses torchvision's release: `torchvision_nets`.
 """
 
 import pathlib
-import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-import safetensors
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
 
+from facefill_jax.pretrained_nets.foreign_files import check_arrays, read_arrays
 from facefill_jax.types import Photo
 
 MEAN_BGR = (104.0, 117.0, 123.0)
@@ -35,14 +30,9 @@ TAP_CHANNELS = (64, 128, 256, 384, 384, 512, 512)
 MIN_SIDE = 25
 """The smallest side for which every pool sees at least one whole window."""
 
-EPSILON = 1e-6  # under the root of a feature's squared length; lengths here are 1 to 1000
 
 Params = Mapping[str, Array]
 """name -> float32 array: `<layer>.w` (h, w, in, out) and `<layer>.b` (out,)."""
-
-
-class WeightFileError(ValueError):
-  """A weight file is missing, unreadable, or not of this network; the message names the file."""
 
 
 def expected_shapes() -> dict[str, tuple[int, ...]]:
@@ -81,61 +71,6 @@ def arrange(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   return {name: x.transpose(2, 3, 1, 0) if x.ndim == 4 else x for name, x in stored.items()}
 
 
-def read_arrays(path: pathlib.Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-  """The named arrays of an .npz or .safetensors file, as far as they are there.
-
-  Raises:
-    WeightFileError: the file is missing or unreadable.
-  """
-  try:
-    return _read(path, names)
-  except (OSError, ValueError, EOFError, zipfile.BadZipFile, safetensors.SafetensorError) as error:
-    raise WeightFileError(f"{path}: cannot read weights: {error}") from error
-
-
-def check_arrays(
-  where: object, stored: Mapping[str, np.ndarray], shapes: Mapping[str, tuple], network: str
-) -> dict[str, np.ndarray]:
-  """The arrays that `shapes` names, as float32.
-
-  Args:
-    where: what messages begin with: a file's name.
-    stored: name -> array.
-    shapes: name -> wanted shape.
-    network: its name, for messages.
-
-  Raises:
-    WeightFileError: an array is missing, misshapen, not of floats, or not finite.
-  """
-  missing = [name for name in shapes if name not in stored]
-  if missing:
-    raise WeightFileError(
-      f"{where}: not {network}: {len(missing)} of {len(shapes)} arrays are missing, first "
-      f"{missing[0]!r} of shape {shapes[missing[0]]}"
-    )
-  for name, shape in shapes.items():
-    x = stored[name]
-    if x.shape != shape or not np.issubdtype(x.dtype, np.floating):
-      raise WeightFileError(
-        f"{where}: not {network}: {name!r} is {x.dtype} {x.shape}, want floats {shape}"
-      )
-    if not np.isfinite(x).all():
-      raise WeightFileError(f"{where}: {name!r} has values that are not finite")
-  return {name: stored[name].astype(np.float32) for name in shapes}
-
-
-def _read(path: pathlib.Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-  if path.suffix == ".npz":
-    # Given a name, NumPy would leave a damaged file open.
-    with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-      return {name: archive[name] for name in names if name in archive.files}
-  if path.suffix == ".safetensors":
-    with safetensors.safe_open(path, framework="numpy") as archive:
-      present = set(archive.keys())
-      return {name: archive.get_tensor(name) for name in names if name in present}
-  raise ValueError(f"unknown kind of file {path.suffix!r}; valid: '.npz', '.safetensors'")
-
-
 def squeezenet_features(
   params: Params, photo: Photo, dtype: jnp.dtype = jnp.float32
 ) -> tuple[Array, ...]:
@@ -164,70 +99,6 @@ def squeezenet_features(
     if number in TAPPED:
       taps.append(x)
   return tuple(taps)
-
-
-def perceptual_distance(
-  features_a: Sequence[Array],
-  features_b: Sequence[Array],
-  weights: Sequence[Array] | None = None,
-) -> Float[Array, "b"]:
-  """How far apart two sets of feature maps are: 0 for the same photo. Differentiable.
-
-  At each position both features are divided by their length; the squared differences are
-  weighted over channels, meaned over positions, and summed over taps.
-
-  Args:
-    features_a: feature maps (b, h', w', c), as many as there are taps.
-    features_b: the same shapes.
-    weights: one (c,) a tap; 1 / c without it.
-
-  Raises:
-    ValueError: the shapes of the maps or weights do not agree.
-  """
-  return sum(x.mean(axis=(1, 2)) for x in _differences(features_a, features_b, weights))
-
-
-def distance_map(
-  features_a: Sequence[Array],
-  features_b: Sequence[Array],
-  size: tuple[int, int],
-  weights: Sequence[Array] | None = None,
-) -> Float[Array, "b h w"]:
-  """`perceptual_distance` before its mean: every tap's map resized to `size`, and their sum.
-
-  Bilinear, as the spatial form of LPIPS is; its mean is the distance but for that resizing.
-  """
-  differences = _differences(features_a, features_b, weights)
-  return sum(jax.image.resize(x, (len(x), *size), "linear") for x in differences)
-
-
-def hole_distance(
-  features_a: Sequence[Array], features_b: Sequence[Array], mask: Bool[Array, "b h w 1"]
-) -> Float[Array, "b"]:
-  """Mean of `distance_map`, at the mask's size, over hole pixels; 0 if there are none."""
-  found = distance_map(features_a, features_b, mask.shape[1:3])[..., None]
-  return jnp.where(mask, found, 0.0).sum((1, 2, 3)) / jnp.maximum(mask.sum((1, 2, 3)), 1)
-
-
-def _differences(features_a, features_b, weights) -> list[Array]:
-  """(b, h', w') of each tap: squared differences of unit features, weighted over channels."""
-  shapes_a, shapes_b = [a.shape for a in features_a], [b.shape for b in features_b]
-  if shapes_a != shapes_b:
-    raise ValueError(f"feature maps differ in shape: {shapes_a} and {shapes_b}")
-  if weights is None:
-    weights = [np.full(s[-1], 1.0 / s[-1], np.float32) for s in shapes_a]
-  if [w.shape for w in weights] != [s[-1:] for s in shapes_a]:
-    raise ValueError(f"weights {[w.shape for w in weights]} do not fit feature maps {shapes_a}")
-  return [
-    (jnp.square(_unit_length(a) - _unit_length(b)) * weight).sum(axis=-1)
-    for a, b, weight in zip(features_a, features_b, weights, strict=True)
-  ]
-
-
-def _unit_length(x: Array) -> Array:
-  """Divides each feature by its length over channels, in float32; zeros stay zeros."""
-  x = x.astype(jnp.float32)
-  return x * lax.rsqrt(jnp.square(x).sum(axis=-1, keepdims=True) + EPSILON)
 
 
 def _conv(params: Params, name: str, x: Array, stride: int = 1, pad: int = 0) -> Array:

@@ -17,8 +17,8 @@ import numpy as np
 import safetensors.numpy
 
 from facefill_jax.pretrained_nets import foreign_files
+from facefill_jax.pretrained_nets.foreign_files import WeightFileError, check_arrays, read_arrays
 from facefill_jax.pretrained_nets.kinds import KINDS, KNOWN, Kind
-from facefill_jax.pretrained_nets.squeezenet import WeightFileError, check_arrays, read_arrays
 
 __all__ = ["KINDS", "ExistsError", "Judge", "JudgeError", "convert", "default_directory",
            "implementation", "load", "metrics", "missing", "path_of", "read", "wanted"]  # fmt: skip

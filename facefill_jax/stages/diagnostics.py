@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from facefill_jax.stages.stage import Optimiser
+from facefill_jax.stages.optimisers import Optimiser
 
 KINDS = ("up", "norm", "conv", "past", "middle", "local")
 """Modules of which a network has one at each scale, shown as one: up_8, up_4 ... are "up"."""

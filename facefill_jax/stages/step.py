@@ -1,4 +1,4 @@
-"""Pure steps: a train state and a batch in, a train state and metrics out; and how to fill.
+"""Pure steps: a train state and a batch in, a train state and metrics out.
 
 One `train_step` serves both stages. Jit it as `partial(jax.jit(train_step, ...), stage)`: with the
 partial inside, the judges' weights would become constants of the compiled program.
@@ -11,16 +11,15 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array
 
 from facefill_jax import images
-from facefill_jax.labels import MIRROR
 from facefill_jax.models.layout_net import LayoutNet
-from facefill_jax.models.texture_net import TextureNet
+from facefill_jax.models.networks import Networks, init_params, predict_layout
 from facefill_jax.stages import critic_augmentation, diagnostics, losses
 from facefill_jax.stages.objectives import ADVERSARIAL
-from facefill_jax.stages.stage import HINGE_R1, Networks, Stage, init_params
-from facefill_jax.types import Batch, Features, Layout, Mask, Photo, TrainState
+from facefill_jax.stages.stage import HINGE_R1, Stage
+from facefill_jax.types import Batch, TrainState
 
 
 def init_state(stage: Stage, networks: Networks, rng: jax.Array, resolution: int) -> TrainState:
@@ -193,8 +192,10 @@ def _critic_loss(stage, step, outputs, part, params):
   mean = lambda values: share * losses.masked_mean(values, pair.valid)  # noqa: E731
   judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
   score = lambda x: judge(x, pair.condition, pair.changeable).score()  # noqa: E731
-  twice = lambda x: _in_turns(x, x)  # noqa: E731
-  both = judge(_in_turns(pair.real, pair.fake), twice(pair.condition), twice(pair.changeable))
+  twice = lambda x: images.interleave(x, x)  # noqa: E731
+  both = judge(
+    images.interleave(pair.real, pair.fake), twice(pair.condition), twice(pair.changeable)
+  )
   real, fake = (jax.tree.map(lambda v, i=i: v[i::2], both) for i in (0, 1))
   if stage.adversary == HINGE_R1:
     loss = mean(losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights))
@@ -215,11 +216,6 @@ def _critic_loss(stage, step, outputs, part, params):
     sign = (real.weights * jnp.sign(real.values)).sum(-1)  # r_t of ADA, over all verdicts
     metrics["critic/sign"] = share_seen * losses.masked_mean(sign, changeable.any((1, 2, 3)))
   return loss + stage.penalty * penalty, metrics
-
-
-def _in_turns(real, fake):
-  """One batch of both: a real one, its fake, the next real one: each device keeps its photos."""
-  return jnp.stack([real, fake], axis=1).reshape(-1, *real.shape[1:])
 
 
 def _judged(pair):
@@ -278,30 +274,6 @@ def _half_life(stage, seen):
   return jnp.minimum(stage.ema_half_life_images, 0.05 * seen)
 
 
-def predict_layout(
-  net: LayoutNet, params: dict, photo: Photo, mask: Mask
-) -> tuple[Layout, Features]:
-  """Probabilities of the whole face's layout, float32 (b, h, w, 20), and F_enc."""
-  logits, features = net.apply({"params": params}, photo, mask)
-  return jax.nn.softmax(logits, axis=-1), features
-
-
-def predict_layout_twice(
-  net: LayoutNet, params: dict, photo: Photo, mask: Mask
-) -> tuple[Layout, Features]:
-  """As `predict_layout`, the mean of what the network sees in the photo and in its mirror image.
-
-  Better layouts at twice the cost, for fills and labels; a mirrored photo gets the mirrored layout.
-  Training looks once.
-  """
-  mirror = lambda x: x[:, :, ::-1]  # noqa: E731
-  layout, features = predict_layout(
-    net, params, _in_turns(photo, mirror(photo)), _in_turns(mask, mirror(mask))
-  )
-  mirrored = mirror(layout[1::2])[..., MIRROR]
-  return 0.5 * (layout[::2] + mirrored), features[::2]
-
-
 def attach_layout(net: LayoutNet, params: dict, batch: Batch) -> Batch:
   """The one place where the stages meet: adds the layout and F_enc, gradients stopped.
 
@@ -309,22 +281,3 @@ def attach_layout(net: LayoutNet, params: dict, batch: Batch) -> Batch:
   """
   layout, features = jax.lax.stop_gradient(predict_layout(net, params, batch.photo, batch.mask))
   return batch.replace(layout=layout, features=features)
-
-
-def fill(
-  net: TextureNet,
-  params: dict,
-  photo: Photo,
-  mask: Mask,
-  layout: Layout,
-  features: Features,
-  z: Float[Array, "b l"],
-  use_features: Bool[Array, "b"],
-) -> Photo:
-  """The whole picture, float32 (b, h, w, 3): the photo bit for bit where known, else filled.
-
-  The filling is joined to the photo by `images.seamless`, as it is in training. See
-  `TextureNet.__call__` for the arguments.
-  """
-  filled = net.apply({"params": params}, photo, mask, layout, features, z, use_features)
-  return images.seamless(photo, filled, mask)

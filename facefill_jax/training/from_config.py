@@ -4,9 +4,9 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-from facefill_jax.stages import objectives, stage
+from facefill_jax.models.networks import LAYOUT, TEXTURE, Networks
+from facefill_jax.stages import objectives, optimisers, stage
 from facefill_jax.stages.critic_augmentation import Augmentation
-from facefill_jax.stages.stage import LAYOUT, TEXTURE
 from facefill_jax.training import config_check
 from facefill_jax.training.phases import Phase, Plan
 
@@ -41,7 +41,7 @@ def make_plan(c: ConfigDict) -> tuple[Plan, int]:
 
 def optimiser(*, every: int, legs, total: int, warmup_images: int, decay_images: int, **numbers):
   """A section of the configuration -> stages.Optimiser, which updates every `every` steps."""
-  return stage.Optimiser(
+  return optimisers.Optimiser(
     **numbers,
     warmup_images=warmup_images,
     decay_images=min(decay_images, total),
@@ -51,7 +51,7 @@ def optimiser(*, every: int, legs, total: int, warmup_images: int, decay_images:
 
 
 def make_stage(
-  name: str, config: ConfigDict, networks: stage.Networks, plan: Plan, begin: int
+  name: str, config: ConfigDict, networks: Networks, plan: Plan, begin: int
 ) -> stage.Stage:
   """One stage, its judges still missing, from its section of the configuration.
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from facefill_jax.data.masks.training import spread
 from facefill_jax.evaluation import scoring
+from facefill_jax.models.networks import STAGES, TEXTURE
 from facefill_jax.stages.objectives import ADVERSARIAL
-from facefill_jax.stages.stage import STAGES, TEXTURE
 from facefill_jax.stages.step import attach_layout, make_batch
 from facefill_jax.types import TrainState
 

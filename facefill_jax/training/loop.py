@@ -18,10 +18,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from facefill_jax import sharding
-from facefill_jax.evaluation import scoring
-from facefill_jax.stages.stage import LAYOUT, TEXTURE, Judges
+from facefill_jax.evaluation import sample_grid, scoring
+from facefill_jax.models.networks import LAYOUT, TEXTURE
+from facefill_jax.stages.stage import Judges
 from facefill_jax.training import held_out, metric_writer, sample_history
 from facefill_jax.training.checkpoint import Checkpoints
+from facefill_jax.training.progress import Progress
 from facefill_jax.training.run import JUDGE, Run
 
 BEST = "best"
@@ -67,7 +69,7 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
   plan = run.plan
   photos = plan.total_images - plan.images_at(start)
   print(f"compiling; then {plan.total - start} steps, {photos} photos", file=sys.stderr)
-  progress = metric_writer.Progress(plan.total)
+  progress = Progress(plan.total)
   saved_at, newest = time.monotonic(), {}
   for step in range(start, plan.total + 1):
     last = step == plan.total
@@ -130,9 +132,9 @@ def look(run: Run, states, step: int, writer: metric_writer.MetricWriter) -> Non
   count = len(rows[0]["photo"])  # faces from all over the fixed ones
   first = {k: v[:: len(fixed["photo"]) // count][:count] for k, v in fixed.items()}
   found = {name: np.asarray(value) for name, value in run.filler(states)(first).items()}
-  grid = metric_writer.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
+  grid = sample_grid.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
   folder = os.path.join(run.workdir, "samples")
-  metric_writer.save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
+  sample_grid.save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
   sample_history.write_history(folder, step)
   writer.write_images(step, {"samples": grid})
 
@@ -157,7 +159,7 @@ def save_if_best(run: Run, states, step: int, scores: dict[str, float]) -> bool:
   return True
 
 
-def _log(run: Run, step: int, metrics, stream, progress: metric_writer.Progress, writer) -> None:
+def _log(run: Run, step: int, metrics, stream, progress: Progress, writer) -> None:
   """Fetches and writes the metrics; stops the run if one is not finite."""
   values = _fetch(metrics)
   shown = {k.replace("/loss/", " "): v for k, v in values.items() if "/loss/" in k}

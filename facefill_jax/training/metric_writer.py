@@ -2,17 +2,10 @@
 
 import json
 import os
-import sys
-import time
 
 import jax
 import numpy as np
 import tensorboardX
-from PIL import Image
-
-from facefill_jax.labels import colourise
-
-HIDDEN = 0.5  # how much of the photo's light a hole shows in a sample grid
 
 
 class MetricWriter:
@@ -83,62 +76,3 @@ def memory() -> dict[str, float]:
   names = {"memory/gib": "bytes_in_use", "memory/peak_gib": "peak_bytes_in_use"}
   known = {name: [s[key] for s in stats if key in s] for name, key in names.items()}
   return {name: max(values) / 2**30 for name, values in known.items() if values}
-
-
-class Progress:
-  """A line on standard error: how far, how fast, how long yet, and the losses."""
-
-  def __init__(self, total: int):
-    self._total = total
-    self._rate = None
-
-  def begin(self, step: int) -> None:
-    """From here on time counts."""
-    self._last = (step, time.monotonic())
-
-  def report(self, step: int, batch_size: int, metrics: dict[str, float]) -> float:
-    """Prints the line; returns photos per second since the last one."""
-    now = time.monotonic()
-    steps, seconds = step - self._last[0], max(now - self._last[1], 1e-9)
-    self._last = (step, now)
-    rate = steps / seconds
-    self._rate = rate if self._rate is None else 0.7 * self._rate + 0.3 * rate
-    left = (self._total - step) / max(self._rate, 1e-9)
-    shown = "  ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-    print(
-      f"step {step}/{self._total}  {rate * batch_size:.1f} photos/s  ETA {_clock(left)}  {shown}",
-      file=sys.stderr,
-      flush=True,
-    )
-    return rate * batch_size
-
-
-def _clock(seconds: float) -> str:
-  minutes, seconds = divmod(round(seconds), 60)
-  hours, minutes = divmod(minutes, 60)
-  return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
-
-
-def sample_grid(
-  photo: np.ndarray, mask: np.ndarray, layout: np.ndarray, whole: np.ndarray
-) -> np.ndarray:
-  """A picture with a row a face: masked photo | predicted layout | filled | truth.
-
-  Args:
-    photo, whole: uint8 (b, h, w, 3).
-    mask: bool (b, h, w, 1), True = hole.
-    layout: integer (b, h, w), 0..19.
-
-  Returns:
-    uint8 (b * h, 4 * w, 3).
-  """
-  masked = np.where(mask, np.uint8(255 * HIDDEN), photo)
-  columns = np.concatenate([masked, colourise(layout), whole, photo], axis=2)
-  b, h, w, c = columns.shape
-  return columns.reshape(b * h, w, c)
-
-
-def save_picture(path: str, picture: np.ndarray) -> None:
-  """uint8 (h, w, 3) to a PNG; folders are made."""
-  os.makedirs(os.path.dirname(path), exist_ok=True)
-  Image.fromarray(picture).save(path)

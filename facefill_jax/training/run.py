@@ -17,18 +17,18 @@ from ml_collections import ConfigDict
 from facefill_jax import PRETRAINED, __version__, images, sharding
 from facefill_jax.evaluation import fills, scoring
 from facefill_jax.filling import model_files
-from facefill_jax.pretrained_nets import weights
-from facefill_jax.stages import step as step_lib
-from facefill_jax.stages.stage import (
+from facefill_jax.models import networks
+from facefill_jax.models.networks import (
   LAYOUT,
   STAGES,
   TEXTURE,
-  Judges,
-  Stage,
   build_networks,
   choose,
   init_params,
 )
+from facefill_jax.pretrained_nets import weights
+from facefill_jax.stages import step as step_lib
+from facefill_jax.stages.stage import Judges, Stage
 from facefill_jax.training import config_check, from_config, nans
 from facefill_jax.training.batches import Feed
 from facefill_jax.training.checkpoint import Checkpoints
@@ -214,7 +214,7 @@ class Run:
     self.make_batch = jax.jit(step_lib.make_batch, out_shardings=split)
     attach = partial(step_lib.attach_layout, self.networks.layout)
     self.attach = jax.jit(attach, out_shardings=split)
-    self._predict = jax.jit(partial(step_lib.predict_layout_twice, self.networks.layout))
+    self._predict = jax.jit(partial(networks.predict_layout_twice, self.networks.layout))
     self._fill = fills.make_filler(self.networks)
 
   def train_step(self, name: str, step: int, judges, state, batch):

@@ -13,10 +13,9 @@ import numpy as np
 
 from facefill_jax.data.drawn.faces import DrawnFaces
 from facefill_jax.data.masks import patterns
-from facefill_jax.evaluation import statistics
+from facefill_jax.evaluation import sample_grid, statistics
 from facefill_jax.filling import classical
 from facefill_jax.metrics import image, ssim
-from facefill_jax.training import metric_writer
 
 BINS = ("1-10", "10-20", "20-30", "30-40", "40-50", "50-60")
 METHODS = {"telea": "telea", "ns": "navier_stokes"}
@@ -167,8 +166,8 @@ def _examples(directory: Path, heads: dict, values: dict, pictures) -> None:
   for name, picked in (
     ("best", order[:rows]), ("median", order[middle : middle + rows]), ("worst", order[-rows:]),
   ):  # fmt: skip
-    sheet = metric_writer.sample_grid(truth[picked], mask[picked], labels[picked], whole[picked])
-    metric_writer.save_picture(str(directory / f"{name}.png"), sheet)
+    sheet = sample_grid.sample_grid(truth[picked], mask[picked], labels[picked], whole[picked])
+    sample_grid.save_picture(str(directory / f"{name}.png"), sheet)
     index[name] = [
       {"id": heads["id"][i], "bin": heads["bin"][i], "hole_psnr": float(values["hole_psnr"][i])}
       for i in picked

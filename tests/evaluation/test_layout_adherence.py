@@ -12,7 +12,7 @@ from facefill_jax.data import opening, pipeline
 from facefill_jax.data.masks import training
 from facefill_jax.evaluation import checks, scoring
 from facefill_jax.filling import model_files
-from facefill_jax.stages import stage
+from facefill_jax.models.networks import networks_of_model
 from facefill_jax.training import loop
 
 CONFIG = pathlib.Path(__file__).parent.parent / "configs" / "quickstart.py"
@@ -36,7 +36,7 @@ def test_the_given_layout_is_painted_and_not_the_predicted_one(model):
   _, held_out = opening.open_data(kind="drawn", held_out=64, resolution=64, seed=0)
   mix = training.MaskMix({"free_form": 1.0}, ratio=(0.3, 0.6))
   faces = pipeline.fixed_batch(held_out, mix, resolution=64, count=64, seed=1)
-  networks = stage.networks_of_model(config)
+  networks = networks_of_model(config)
   params = jax.tree.map(jnp.asarray, params)
   found = checks.guidance(networks, params, scoring.slices(faces, 16))
   assert found["pixels"] > 10_000

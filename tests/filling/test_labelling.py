@@ -12,7 +12,7 @@ from facefill_jax import images
 from facefill_jax.data.sources import Folder
 from facefill_jax.filling import labelling, model_files
 from facefill_jax.labels import VOID
-from facefill_jax.stages import stage, step
+from facefill_jax.models import networks
 
 CONFIG = tiny_model.CONFIG | {"stages_trained": ["layout"]}
 
@@ -49,9 +49,9 @@ def run(labeller, source, outputs):
 def test_the_answer_is_the_networks_own(labeller, params):
   (photo,) = photos_of((64, 64))
   (found,) = labeller([photo])
-  net = stage.build_networks("tiny").layout
+  net = networks.build_networks("tiny").layout
   predict = jax.jit(
-    lambda params, photo, mask: step.predict_layout_twice(
+    lambda params, photo, mask: networks.predict_layout_twice(
       net, params, images.to_float(photo), mask
     )[0]
   )  # word for word the labeller's, of its batch: compiled once

@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from facefill_jax.filling import model_files
-from facefill_jax.stages import stage
+from facefill_jax.models import networks
 
 CONFIG = {"format": 1, "size": "tiny", "resolution": 64, "stages_trained": ["layout", "texture"]}
 FILES = ("config.json", "labels.json", "README.md", "layout.safetensors", "texture.safetensors")
@@ -22,7 +22,7 @@ def params():
   """Random values in the shapes of the tiny networks."""
   rng = np.random.default_rng(0)
   return jax.tree.map(
-    lambda x: rng.standard_normal(x.shape, np.float32), stage.abstract_params("tiny")
+    lambda x: rng.standard_normal(x.shape, np.float32), networks.abstract_params("tiny")
   )
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from facefill_jax.metrics import lpips
+from facefill_jax.pretrained_nets import lpips_nets
 
 SIZE = (2, 40, 33, 3)
 
@@ -14,9 +15,9 @@ def params():
   rng = np.random.default_rng(0)
   stored = {
     name: rng.normal(0, np.sqrt(2 / np.prod(shape[1:])), shape).astype(np.float32)
-    for name, shape in lpips.expected_shapes("alex").items()
+    for name, shape in lpips_nets.expected_shapes("alex").items()
   }
-  return lpips.arrange({name: abs(x) if "lin" in name else x for name, x in stored.items()})
+  return lpips_nets.arrange({name: abs(x) if "lin" in name else x for name, x in stored.items()})
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def photos(seed=1):
 
 
 def test_torchvisions_names_and_shapes():
-  alex, vgg, squeeze = (lpips.expected_shapes(net) for net in ("alex", "vgg", "squeeze"))
+  alex, vgg, squeeze = (lpips_nets.expected_shapes(net) for net in ("alex", "vgg", "squeeze"))
   assert alex["features.0.weight"] == (64, 3, 11, 11) and alex["features.10.bias"] == (256,)
   assert vgg["features.28.weight"] == (512, 512, 3, 3) and vgg["lin4.model.1.weight"][1] == 512
   assert squeeze["features.12.expand3x3.weight"] == (256, 64, 3, 3)
@@ -80,7 +81,7 @@ def test_symmetric_and_a_photo_at_a_time(scores):
 def test_rejects(params):
   a = photos()
   with pytest.raises(ValueError, match="'vgg19'; valid: alex, vgg, squeeze"):
-    lpips.expected_shapes("vgg19")
+    lpips_nets.expected_shapes("vgg19")
   with pytest.raises(ValueError, match="unknown LPIPS network 'vgg19'"):
     lpips.lpips(params, "vgg19", a, a)
   with pytest.raises(ValueError, match="one shape"):

@@ -14,7 +14,7 @@ import recipes
 
 from facefill_jax import images
 from facefill_jax.metrics import frechet, lpips, ssim
-from facefill_jax.pretrained_nets import inception, torchvision_nets
+from facefill_jax.pretrained_nets import inception, lpips_nets, torchvision_nets
 
 FIXTURES = json.loads(Path(__file__).with_name("fixtures.json").read_text(encoding="utf-8"))
 
@@ -34,7 +34,7 @@ def photos(name, size):
 @pytest.mark.parametrize("net", lpips.NETS)
 def test_lpips_is_the_package(net):
   want = FIXTURES["lpips"][net]
-  params = lpips.arrange(recipes.weights(lpips.expected_shapes(net)))
+  params = lpips_nets.arrange(recipes.weights(lpips_nets.expected_shapes(net)))
   a, b = (photos(name, recipes.LPIPS_SIZE) for name in ("a", "b"))
 
   @micro_model.jit
@@ -52,7 +52,7 @@ def test_lpips_is_the_package(net):
 
 
 def test_vgg16_as_a_loss_sees_what_lpips_sees():
-  params = lpips.arrange(recipes.weights(lpips.expected_shapes("vgg")))
+  params = lpips_nets.arrange(recipes.weights(lpips_nets.expected_shapes("vgg")))
   photo = photos("a", recipes.LPIPS_SIZE)
   found = micro_model.jit(torchvision_nets.vgg16_features)(params, photo)
   full = micro_model.jit(lambda p, x: tuple(torchvision_nets.features(p, lpips.NETS["vgg"], x)))

@@ -10,7 +10,8 @@ import pytest
 import safetensors.numpy
 from PIL import Image
 
-from facefill_jax.pretrained_nets import squeezenet
+from facefill_jax.metrics import squeezenet_distance
+from facefill_jax.pretrained_nets import foreign_files, squeezenet
 
 DATA = pathlib.Path(
   os.environ.get("FACEFILL_DATA", pathlib.Path(__file__).parents[2].parent / "shared" / "data")
@@ -101,19 +102,19 @@ def test_distance_against_numpy():
 
   squares = [np.square(unit(x) - unit(y)) for x, y in zip(a, b, strict=True)]
   want = sum(s.mean((1, 2, 3)) for s in squares)
-  got = jax.jit(squeezenet.perceptual_distance)(a, b)
+  got = jax.jit(squeezenet_distance.perceptual_distance)(a, b)
   np.testing.assert_allclose(got, want, rtol=1e-5)
   heads = [np.arange(5, dtype=np.float32), np.ones(7, np.float32)]
   want = sum((s * w).sum(-1).mean((1, 2)) for s, w in zip(squares, heads, strict=True))
-  np.testing.assert_allclose(squeezenet.perceptual_distance(a, b, heads), want, rtol=1e-5)
+  np.testing.assert_allclose(squeezenet_distance.perceptual_distance(a, b, heads), want, rtol=1e-5)
 
 
 def test_distance_is_differentiable_also_where_features_are_zero():
   a = [jnp.zeros((1, 2, 2, 3)).at[0, 0, 0].set(1.0)]
   b = [jnp.ones((1, 2, 2, 3))]
-  gradient = jax.grad(lambda x: squeezenet.perceptual_distance(x, b).sum())(a)
+  gradient = jax.grad(lambda x: squeezenet_distance.perceptual_distance(x, b).sum())(a)
   assert np.isfinite(gradient[0]).all()
-  np.testing.assert_array_equal(squeezenet.perceptual_distance(b, b), 0.0)
+  np.testing.assert_array_equal(squeezenet_distance.perceptual_distance(b, b), 0.0)
 
 
 def test_gradient_reaches_the_photo(network):
@@ -125,7 +126,7 @@ def test_gradient_reaches_the_photo(network):
   @jax.jit
   def loss(x):
     features = squeezenet.squeezenet_features(params, x)
-    return squeezenet.perceptual_distance(features, other)[0]
+    return squeezenet_distance.perceptual_distance(features, other)[0]
 
   gradient = jax.jit(jax.grad(loss))(photo)
   direction = np.asarray(gradient) / np.linalg.norm(gradient)
@@ -140,7 +141,7 @@ def test_bfloat16_stays_close(network):
   exact = jax.jit(squeezenet.squeezenet_features)(params, photo)
   rounded = jax.jit(squeezenet.squeezenet_features, static_argnums=2)(params, photo, jnp.bfloat16)
   assert all(tap.dtype == jnp.bfloat16 for tap in rounded)
-  assert float(squeezenet.perceptual_distance(exact, rounded)[0]) < 1e-4
+  assert float(squeezenet_distance.perceptual_distance(exact, rounded)[0]) < 1e-4
 
 
 def test_safetensors_and_half_precision_files(network, tmp_path):
@@ -158,7 +159,7 @@ def test_bad_files_are_named(network, tmp_path):
   stored, _, _ = network
 
   def refused(path, match):
-    with pytest.raises(squeezenet.WeightFileError, match=match) as caught:
+    with pytest.raises(foreign_files.WeightFileError, match=match) as caught:
       squeezenet.load_squeezenet(path)
     assert str(path) in str(caught.value)
 
@@ -186,9 +187,9 @@ def test_rejects_photos_and_maps_that_do_not_fit(network):
     squeezenet.squeezenet_features(params, np.zeros((1, 24, 64, 3), np.float32))
   a = [np.ones((1, 2, 2, 3), np.float32)]
   with pytest.raises(ValueError, match="differ in shape"):
-    squeezenet.perceptual_distance(a, [np.ones((2, 2, 2, 3), np.float32)])
+    squeezenet_distance.perceptual_distance(a, [np.ones((2, 2, 2, 3), np.float32)])
   with pytest.raises(ValueError, match="do not fit"):
-    squeezenet.perceptual_distance(a, a, [np.ones(4, np.float32)])
+    squeezenet_distance.perceptual_distance(a, a, [np.ones(4, np.float32)])
 
 
 @pytest.mark.skipif(not WEIGHTS.exists(), reason="no research data: real weights are not tried")
@@ -200,6 +201,6 @@ def test_real_weights_rank_real_faces():
   noised = photo + np.random.default_rng(0).normal(0, 0.03, photo.shape).astype(np.float32)
   features = jax.jit(squeezenet.squeezenet_features)
   truth = features(params, photo)
-  near = squeezenet.perceptual_distance(truth, features(params, noised))
-  far = squeezenet.perceptual_distance(truth, features(params, np.roll(photo, 1, axis=0)))
+  near = squeezenet_distance.perceptual_distance(truth, features(params, noised))
+  far = squeezenet_distance.perceptual_distance(truth, features(params, np.roll(photo, 1, axis=0)))
   assert (np.asarray(near) < 0.5 * np.asarray(far)).all()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from facefill_jax.metrics import lpips
 from facefill_jax.pretrained_nets import (
   inception,
+  lpips_nets,
   mobileface,
   squeezenet,
   torchvision_nets,
@@ -23,7 +23,7 @@ def random_arrays(shapes):
   return {name: rng.random(shape, np.float32) + 0.1 for name, shape in shapes.items()}
 
 
-ALEX = random_arrays(lpips.expected_shapes("alex"))
+ALEX = random_arrays(lpips_nets.expected_shapes("alex"))
 HEADS = {name: x for name, x in ALEX.items() if name.startswith("lin")}
 BACKBONE = {name: x for name, x in ALEX.items() if name not in HEADS}
 FACE = random_arrays(mobileface.expected_shapes())
@@ -101,7 +101,7 @@ def test_torch_files(tmp_path):
   torch.save({k: torch.from_numpy(x).half() for k, x in HEADS.items()}, tmp_path / "heads.pt")
   weights.convert("lpips_alex", [tmp_path / "alex.pth", tmp_path / "heads.pt"], tmp_path)
   found = weights.load(tmp_path)["lpips_alex"].params
-  want = lpips.arrange(BACKBONE)
+  want = lpips_nets.arrange(BACKBONE)
   np.testing.assert_array_equal(found["features.8.weight"], want["features.8.weight"])
   content = (tmp_path / "alex.pth").read_bytes()
   (tmp_path / "cut.pth").write_bytes(content[: len(content) // 2])

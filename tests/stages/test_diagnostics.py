@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from facefill_jax.stages import diagnostics, stage
+from facefill_jax.models.networks import build_networks, init_params
+from facefill_jax.stages import diagnostics, optimisers
 
-STEADY = stage.Optimiser("adam", 1e-3, 0.0, 0.99, 0.0, 2.0, 0, 0, 100)
-RAMP = stage.Optimiser("adamw", 1e-3, 0.0, 0.99, 0.1, 0.0, 10, 0, 100)
+STEADY = optimisers.Optimiser("adam", 1e-3, 0.0, 0.99, 0.0, 2.0, 0, 0, 100)
+RAMP = optimisers.Optimiser("adamw", 1e-3, 0.0, 0.99, 0.1, 0.0, 10, 0, 100)
 
 
 def tree(scale=1.0):
@@ -34,9 +35,9 @@ def test_names_of_curves(name, module):
 
 
 def test_few_curves_of_the_largest_networks():
-  networks = stage.build_networks("paper")
+  networks = build_networks("paper")
   for name in ("layout", "texture", "texture_critic"):
-    make = lambda key, name=name: stage.init_params(networks, name, key, 256)  # noqa: E731
+    make = lambda key, name=name: init_params(networks, name, key, 256)  # noqa: E731
     shapes = jax.eval_shape(make, jax.random.key(0))
     assert 5 < len({diagnostics.module_of((part,)) for part in shapes}) <= 17, name
 

@@ -12,9 +12,10 @@ import pytest
 
 from facefill_jax import images
 from facefill_jax.labels import MIRROR, NUM_CLASSES, VOID
+from facefill_jax.models import networks as networks_lib
 from facefill_jax.models.critic import Verdict
 from facefill_jax.models.texture_net import LATENT
-from facefill_jax.stages import critic_augmentation, losses
+from facefill_jax.stages import critic_augmentation, losses, optimisers
 from facefill_jax.stages import stage as stage_lib
 from facefill_jax.stages import step as step_lib
 from facefill_jax.stages.critic_augmentation import Augmentation
@@ -22,7 +23,7 @@ from facefill_jax.stages.objectives import LayoutObjective, TextureObjective
 
 TERMS = {"layout": LayoutObjective.TERMS, "texture": TextureObjective.TERMS}
 RATE = 1e-3
-STEADY = stage_lib.Optimiser("adam", RATE, 0.0, 0.99, 0.0, 1.0, 0, 0, 100)
+STEADY = optimisers.Optimiser("adam", RATE, 0.0, 0.99, 0.0, 1.0, 0, 0, 100)
 UPDATE = {"gradient_norm", "clip_factor", "update_ratio", "learning_rate"}
 CRITIC_METRICS = {f"critic/{name}" for name in UPDATE | {"real", "fake", "penalty", "loss"}}
 COUNTERS = {"images", "ema_half_life_images"}
@@ -451,8 +452,10 @@ def fill(micro, micro_params):
 
   @micro_model.jit
   def run(params, photo, mask, z, use_features):
-    layout, features = step_lib.predict_layout_twice(micro.layout, params["layout"], photo, mask)
-    whole = step_lib.fill(
+    layout, features = networks_lib.predict_layout_twice(
+      micro.layout, params["layout"], photo, mask
+    )
+    whole = networks_lib.fill(
       micro.texture, params["texture"], photo, mask, layout, features, z, use_features
     )
     return layout, whole
@@ -479,7 +482,7 @@ def test_a_layout_seen_twice_is_the_mean_of_both_views(fill, micro, micro_params
   """And that of the mirrored photo is the mirrored one, with left and right swapped."""
   photo, mask, z, use = question()
   mirrored = np.ascontiguousarray(photo[:, :, ::-1]), np.ascontiguousarray(mask[:, :, ::-1])
-  once = micro_model.jit(partial(step_lib.predict_layout, micro.layout))
+  once = micro_model.jit(partial(networks_lib.predict_layout, micro.layout))
   view, other = (np.asarray(once(micro_params["layout"], *x)[0]) for x in ((photo, mask), mirrored))
   back = other[:, :, ::-1][..., MIRROR]
   layout, _ = fill(photo, mask, z, use)
@@ -493,7 +496,7 @@ def test_a_fill_is_joined_to_the_photo():
   photo, mask, z, use = question()
   drawn = np.random.default_rng(3).uniform(-1, 1, photo.shape).astype(np.float32)
   net = SimpleNamespace(apply=lambda *_: drawn)
-  whole = step_lib.fill(net, {}, photo, mask, layout=None, features=None, z=z, use_features=use)
+  whole = networks_lib.fill(net, {}, photo, mask, layout=None, features=None, z=z, use_features=use)
   np.testing.assert_array_equal(whole, images.seamless(photo, drawn, mask))
   assert np.abs(whole - images.composite(photo, drawn, mask)).max() > 0.1
 

@@ -16,6 +16,7 @@ from facefill_jax.stages import stage as stage_lib
 from facefill_jax.training import loop, metric_writer
 from facefill_jax.training import run as run_lib
 from facefill_jax.training.phases import Phase, Plan
+from facefill_jax.training.progress import Progress
 from facefill_jax.training.run import Run
 
 pytestmark = pytest.mark.xdist_group("train")
@@ -263,7 +264,7 @@ def test_texture_alone_says_what_it_needs(tmp_path):
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
   run = SimpleNamespace(plan=Plan(Phase(0, 64, 4, 1, (0, 1), 0), (), 40), workdir="runs/x")
   metrics = {"layout": {"loss/dice": np.float32(0.5), "loss/total": np.float32("nan")}}
-  progress = metric_writer.Progress(9)
+  progress = Progress(9)
   progress.begin(4)
   with metric_writer.MetricWriter(str(tmp_path)) as writer:
     with pytest.raises(FloatingPointError, match=r"step 5: .*layout/loss/total.*runs/x/metrics"):
@@ -274,7 +275,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
 
 def test_skipped_records_are_a_metric(tmp_path):
   run = SimpleNamespace(plan=Plan(Phase(0, 64, 4, 1, (0, 1), 0), (), 40), workdir="runs/x")
-  progress = metric_writer.Progress(9)
+  progress = Progress(9)
   progress.begin(4)
   stream = SimpleNamespace(skipped=SimpleNamespace(count=2))
   with metric_writer.MetricWriter(str(tmp_path)) as writer:

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from facefill_jax.evaluation import sample_grid
 from facefill_jax.labels import PALETTE
 from facefill_jax.training import metric_writer
+from facefill_jax.training.progress import Progress
 
 
 def read_lines(path):
@@ -18,7 +20,7 @@ def read_lines(path):
 def test_progress_line(monkeypatch, capsys):
   now = [100.0]
   monkeypatch.setattr(time, "monotonic", lambda: now[0])
-  progress = metric_writer.Progress(1000)
+  progress = Progress(1000)
   progress.begin(10)
   now[0] += 5
   assert progress.report(20, 16, {"layout total": 1.23456}) == pytest.approx(32.0)
@@ -31,7 +33,7 @@ def test_progress_line(monkeypatch, capsys):
 def test_progress_smooths_its_estimate_and_shows_hours(monkeypatch, capsys):
   now = [0.0]
   monkeypatch.setattr(time, "monotonic", lambda: now[0])
-  progress = metric_writer.Progress(20_000)
+  progress = Progress(20_000)
   progress.begin(0)
   now[0] = 10.0
   progress.report(10, 1, {})  # 1 step a second
@@ -73,7 +75,7 @@ def test_sample_grid_by_hand():
   mask = np.zeros((2, 2, 2, 1), bool)
   mask[0, 0, 1] = True
   layout = np.array([[[0, 1], [2, 3]], [[13, 13], [18, 19]]])
-  grid = metric_writer.sample_grid(photo, mask, layout, whole)
+  grid = sample_grid.sample_grid(photo, mask, layout, whole)
   assert grid.shape == (4, 8, 3) and grid.dtype == np.uint8
   np.testing.assert_array_equal(grid[0, 0], photo[0, 0, 0])
   np.testing.assert_array_equal(grid[0, 1], [127, 127, 127])  # the hole, mid-grey
@@ -86,6 +88,6 @@ def test_sample_grid_by_hand():
 def test_save_picture_makes_its_folders(tmp_path):
   picture = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
   path = tmp_path / "a" / "b" / "0000001.png"
-  metric_writer.save_picture(str(path), picture)
+  sample_grid.save_picture(str(path), picture)
   with Image.open(path) as image:
     np.testing.assert_array_equal(np.asarray(image), picture)

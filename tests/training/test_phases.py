@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import short_run
 
-from facefill_jax.stages.stage import build_networks
+from facefill_jax.models.networks import build_networks
 from facefill_jax.training import from_config
 from facefill_jax.training.phases import Phase, Plan
 

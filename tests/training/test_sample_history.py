@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facefill_jax.training import metric_writer, sample_history
+from facefill_jax.evaluation import sample_grid
+from facefill_jax.training import sample_history
 
 
 def write_grids(folder, steps, side=32, rows=3):
@@ -13,7 +14,7 @@ def write_grids(folder, steps, side=32, rows=3):
     grid = np.zeros((rows * side, 4 * side, 3), np.uint8)
     grid[..., 0] = 255
     grid[:, 2 * side : 3 * side] = 2 * step
-    metric_writer.save_picture(str(folder / f"{step:07d}.png"), grid)
+    sample_grid.save_picture(str(folder / f"{step:07d}.png"), grid)
 
 
 def frames_of(path):
