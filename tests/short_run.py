@@ -13,7 +13,6 @@ from unittest import mock
 import jax
 
 from facefill_jax.models import networks
-from facefill_jax.stages import stage as stage_lib
 from facefill_jax.training import loop as loop_lib
 
 ROOT = Path(__file__).parent.parent
@@ -69,7 +68,7 @@ def train(c, workdir: Path) -> Finished:
 
   original = loop_lib.loop
   with (
-    mock.patch.object(stage_lib, "SIZES", SIZES),
+    mock.patch.object(networks, "SIZES", SIZES),
     mock.patch.object(loop_lib, "loop", loop),
     contextlib.redirect_stderr(err),
     contextlib.redirect_stdout(out),

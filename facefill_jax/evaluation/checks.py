@@ -20,6 +20,7 @@ from facefill_jax.metrics import image, layout, lpips, squeezenet_distance
 from facefill_jax.models import networks as networks_lib
 from facefill_jax.models.networks import Networks
 from facefill_jax.pretrained_nets import squeezenet
+from facefill_jax.pretrained_nets.torchvision_nets import NETS
 
 SEEDS = 4  # answers a photo, for diversity
 NOT_AGAIN = {"passed": None, "not_computed": "pictures from elsewhere cannot be made again"}
@@ -168,7 +169,7 @@ def diversity(fill: Callable, batches: Iterable[Mapping], size: int, judges: Map
 
 def _distance(judges: Mapping) -> tuple[str, Callable]:
   """The best distance there is: its name, and a function of two photos and a mask."""
-  for net in lpips.NETS:
+  for net in NETS:
     if params := judges.get(f"lpips_{net}"):
       return f"lpips_{net}", lambda a, b, mask, p=params, n=net: lpips.lpips(p, n, a, b, mask)
   if params := judges.get("squeezenet_caffe"):

@@ -31,7 +31,7 @@ def photos(name, size):
   return np.asarray(images.to_float(recipes.photos(name, *size)))
 
 
-@pytest.mark.parametrize("net", lpips.NETS)
+@pytest.mark.parametrize("net", torchvision_nets.NETS)
 def test_lpips_is_the_package(net):
   want = FIXTURES["lpips"][net]
   params = lpips_nets.arrange(recipes.weights(lpips_nets.expected_shapes(net)))
@@ -55,7 +55,9 @@ def test_vgg16_as_a_loss_sees_what_lpips_sees():
   params = lpips_nets.arrange(recipes.weights(lpips_nets.expected_shapes("vgg")))
   photo = photos("a", recipes.LPIPS_SIZE)
   found = micro_model.jit(torchvision_nets.vgg16_features)(params, photo)
-  full = micro_model.jit(lambda p, x: tuple(torchvision_nets.features(p, lpips.NETS["vgg"], x)))
+  full = micro_model.jit(
+    lambda p, x: tuple(torchvision_nets.features(p, torchvision_nets.NETS["vgg"], x))
+  )
   want = full(params, photo)
   assert len(found) == 4 and len(want) == 5
   for ours, theirs, factor, channels in zip(

@@ -382,7 +382,7 @@ def test_another_network_looks_when_it_is_asked_to(monkeypatch, kind):
     seen.append(params)
     return (picture * params["gain"],)
 
-  module = {"squeezenet": objectives.perceptual, "vgg16": objectives.backbones}[kind]
+  module = {"squeezenet": objectives.squeezenet, "vgg16": objectives.torchvision_nets}[kind]
   monkeypatch.setattr(module, f"{kind}_features", features)
   inputs = make_inputs()
   filled = fake_for(inputs)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from facefill_jax import sharding
 from facefill_jax.filling import model_files
-from facefill_jax.stages import stage as stage_lib
+from facefill_jax.models import networks
 from facefill_jax.training import loop, metric_writer
 from facefill_jax.training import run as run_lib
 from facefill_jax.training.phases import Phase, Plan
@@ -29,7 +29,7 @@ def done(tmp_path_factory):
 
 @pytest.fixture
 def micro_size(monkeypatch):
-  monkeypatch.setattr(stage_lib, "SIZES", short_run.SIZES)
+  monkeypatch.setattr(networks, "SIZES", short_run.SIZES)
 
 
 def lines_of(path):

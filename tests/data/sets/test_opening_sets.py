@@ -9,7 +9,7 @@ from array_record.python import array_record_module
 from PIL import Image
 
 from facefill_jax.data.opening import has_layouts, open_data
-from facefill_jax.data.sets import builders, example
+from facefill_jax.data.sets import builders, celeb_a
 from facefill_jax.data.sets.build import build
 from facefill_jax.data.sets.shards import Form
 from facefill_jax.data.sources import ids_of
@@ -39,7 +39,7 @@ def prepared(directory, name="celeb_a", kind="array_record", lengths=None):
     writer = array_record_module.ArrayRecordWriter(str(file), "group_size:1")
     for i in range(count):
       photo = drawn_sets.png(np.full((218, 178, 3), 10 * i + len(split), np.uint8))
-      points = {f"landmarks/{p}_{a}": i for p in builders.celeb_a.POINTS for a in "xy"}
+      points = {f"landmarks/{p}_{a}": i for p in celeb_a.POINTS for a in "xy"}
       writer.write(example.encode({"image": photo, "attributes/Young": 1} | points))
     writer.close()
   splits = [{"name": split, "shardLengths": [str(n)]} for split, n in lengths.items()]

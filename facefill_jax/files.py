@@ -1,0 +1,161 @@
+"""Files: written whole or not at all, hashed, and at paths that may be remote (gs://bucket/...).
+
+The one place that knows how a file takes another's place. Local files are written beside their
+target, synced and renamed, so that neither a kill nor a power cut leaves half of one. In a bucket
+an object appears whole or not at all by nature: files are made in a local folder and copied.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from etils import epath
+
+PathLike = str | os.PathLike
+NAME_BYTES = 255  # of a file's name, on every common file system
+_PART, _NEW, _OLD = ".part", ".new", ".old"
+
+
+def to_path(name: PathLike) -> epath.Path:
+  """A path as a person writes it: `~` is the home directory, `gs://bucket/x` stays remote."""
+  return epath.Path(os.path.expanduser(os.fspath(name)))
+
+
+def is_remote(path: PathLike) -> bool:
+  """Whether a path is an address such as gs://bucket/run."""
+  return "://" in os.fspath(path)
+
+
+@contextlib.contextmanager
+def replacing(target: PathLike) -> Iterator[Path]:
+  """A file that takes the place of `target` when the block ends well; else nothing changes.
+
+    with replacing(path) as part:
+      image.save(part, format="PNG")
+
+  Yields:
+    The local path to write to. Its suffix is .part: name the format.
+
+  Raises:
+    OSError: it could not be written; what was there before is still there.
+  """
+  if is_remote(target):
+    with tempfile.TemporaryDirectory() as scratch:
+      part = Path(scratch, "file.part")
+      yield part
+      epath.Path(target).write_bytes(part.read_bytes())
+    return
+  target = Path(target)
+  part = _beside(target, _PART)
+  try:
+    yield part
+    sync(part)
+    os.replace(part, target)
+  finally:
+    part.unlink(missing_ok=True)
+  sync(target.parent)
+
+
+def write_bytes(target: PathLike, content: bytes) -> None:
+  """Writes a file, whole or not at all; see `replacing`."""
+  with replacing(target) as part:
+    part.write_bytes(content)
+
+
+def write_text(target: PathLike, text: str) -> None:
+  """Writes a file in UTF-8 with the newlines of `text`, whole or not at all; see `replacing`."""
+  write_bytes(target, text.encode("utf-8"))
+
+
+@contextlib.contextmanager
+def replacing_directory(target: PathLike, last: str = "") -> Iterator[Path]:
+  """A directory that takes the place of `target` when the block ends well.
+
+  A reader sees the old directory, or the whole new one. A process killed between the two renames
+  leaves the old one beside it, as `.NAME.old`. In a bucket, where nothing can be renamed, files are
+  copied one by one: `last`, say the list of their sums, is removed first and written last.
+
+  Yields:
+    The local, empty directory to fill. The parents of `target` are made.
+  """
+  if is_remote(target):
+    with tempfile.TemporaryDirectory() as scratch:
+      yield Path(scratch)
+      _upload(Path(scratch), epath.Path(target), last)
+    return
+  target = Path(target).absolute()
+  target.parent.mkdir(parents=True, exist_ok=True)
+  new, old = _beside(target, _NEW), _beside(target, _OLD)
+  shutil.rmtree(new, ignore_errors=True)  # of a process that was killed here
+  new.mkdir()
+  try:
+    yield new
+    for path in [*new.rglob("*"), new]:
+      sync(path)
+    if target.exists():
+      shutil.rmtree(old, ignore_errors=True)
+      target.rename(old)
+    new.rename(target)
+  finally:
+    shutil.rmtree(new, ignore_errors=True)
+  sync(target.parent)
+  shutil.rmtree(old, ignore_errors=True)
+
+
+def _upload(source: Path, target: epath.Path, last: str) -> None:
+  target.mkdir(parents=True, exist_ok=True)
+  if last:
+    (target / last).unlink(missing_ok=True)
+  paths = [path for path in sorted(source.rglob("*")) if path.is_file()]
+  for path in sorted(paths, key=lambda path: path.name == last):
+    copy = target / path.relative_to(source).as_posix()
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(path.read_bytes())
+
+
+def check_writable(target: PathLike) -> None:
+  """Before any work: whether a file can be written here.
+
+  Raises:
+    OSError: no such folder, a name that is too long, a directory in its place, or no permission; in
+      one line that names the path.
+  """
+  if is_remote(target):
+    return
+  target = Path(target)
+  length = len(os.fsencode(target.name))
+  if length > NAME_BYTES:
+    raise OSError(f"{target}: its name has {length} bytes; {NAME_BYTES} are possible")
+  if not target.parent.is_dir():
+    raise FileNotFoundError(f"{target}: no such folder: {target.parent}")
+  if target.is_dir():
+    raise IsADirectoryError(f"{target}: is a directory")
+  if not os.access(target.parent, os.W_OK | os.X_OK):
+    raise PermissionError(f"{target}: no permission to write in {target.parent}")
+
+
+def sha256(path: PathLike) -> str:
+  """The SHA-256 of a file, in hex."""
+  with epath.Path(path).open("rb") as file:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: PathLike) -> None:
+  """Makes a local file or directory survive a power cut."""
+  handle = os.open(path, os.O_RDONLY)
+  try:
+    os.fsync(handle)
+  finally:
+    os.close(handle)
+
+
+def _beside(target: Path, end: str) -> Path:
+  """A hidden name in the same folder, never longer than a file's name may be."""
+  name = f".{target.name}{end}"
+  if len(os.fsencode(name)) > NAME_BYTES:
+    name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}{end}"
+  return target.with_name(name)

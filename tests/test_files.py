@@ -1,0 +1,79 @@
+import os
+
+import pytest
+from etils import epath
+
+from facefill_jax import files
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+  path = tmp_path / "a.txt"
+  files.write_text(path, "one\n")
+  with pytest.raises(RuntimeError), files.replacing(path) as part:
+    part.write_text("half")
+    raise RuntimeError
+  assert path.read_bytes() == b"one\n" and os.listdir(tmp_path) == ["a.txt"]
+  files.write_bytes(path, b"two")
+  assert path.read_bytes() == b"two" and os.listdir(tmp_path) == ["a.txt"]
+  assert files.sha256(path) == "3fc4ccfe745870e2c0d99f71f30ff0656c8dedd41cc1d7d3d376b0dbe685e2f3"
+
+
+@pytest.mark.parametrize("length", [249, 250, 255])
+def test_names_may_be_as_long_as_the_file_system_lets_them(tmp_path, length):
+  path = tmp_path / ("é" * (length // 2) + "x" * (length % 2))
+  files.check_writable(path)
+  files.write_text(path, "here")
+  assert path.read_text() == "here" and len(os.listdir(tmp_path)) == 1
+
+
+def test_check_writable(tmp_path):
+  (tmp_path / "folder").mkdir()
+  for path, error, word in (
+    (tmp_path / ("x" * 256), OSError, "256 bytes"),
+    (tmp_path / "no" / "a.png", FileNotFoundError, "no such folder"),
+    (tmp_path / "folder", IsADirectoryError, "is a directory"),
+  ):
+    with pytest.raises(error, match=word):
+      files.check_writable(path)
+
+
+def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path):
+  target = tmp_path / "in" / "model"
+  with files.replacing_directory(target) as new:
+    (new / "a").write_text("1")
+  with pytest.raises(RuntimeError), files.replacing_directory(target) as new:
+    (new / "a").write_text("2")
+    raise RuntimeError
+  assert (target / "a").read_text() == "1"
+  with files.replacing_directory(target) as new:
+    (new / "b").write_text("3")
+  assert os.listdir(target) == ["b"] and os.listdir(tmp_path / "in") == ["model"]
+
+
+def test_paths_as_people_write_them(monkeypatch):
+  monkeypatch.setenv("HOME", "/home/ada")
+  assert str(files.to_path("~/run")) == "/home/ada/run"
+  assert str(files.to_path("gs://bucket/run") / "model") == "gs://bucket/run/model"
+  assert files.is_remote("gs://bucket/run") and not files.is_remote("/runs/a")
+
+
+def test_what_goes_into_a_bucket_is_copied_whole(tmp_path, monkeypatch):
+  """A bucket that is a local folder: no file is ever made in it but the finished ones."""
+  bucket, seen = tmp_path / "bucket", []
+
+  def written(self, content):
+    seen.append(self.name)
+    bucket.joinpath(self.name).write_bytes(content)
+    return len(content)
+
+  bucket.mkdir()
+  path_class = type(epath.Path("gs://bucket/x"))
+  monkeypatch.setattr(path_class, "write_bytes", written)
+  monkeypatch.setattr(path_class, "mkdir", lambda self, **_: None)
+  monkeypatch.setattr(path_class, "unlink", lambda self, missing_ok: seen.append(f"-{self.name}"))
+  files.write_text("gs://bucket/a.txt", "one")
+  with files.replacing_directory("gs://bucket/model", last="SUMS") as new:
+    for name in ("SUMS", "a", "z"):
+      (new / name).write_text(name)
+  assert seen == ["a.txt", "-SUMS", "a", "z", "SUMS"]
+  assert (bucket / "a.txt").read_text() == "one"
