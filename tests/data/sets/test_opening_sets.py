@@ -9,7 +9,7 @@ from array_record.python import array_record_module
 from PIL import Image
 
 from facefill_jax.data.opening import has_layouts, open_data
-from facefill_jax.data.sets import celeb_a, example
+from facefill_jax.data.sets import builders, celeb_a, example
 from facefill_jax.data.sets.build import build
 from facefill_jax.data.sets.shards import Form
 from facefill_jax.data.sources import ids_of
