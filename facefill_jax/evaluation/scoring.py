@@ -135,11 +135,12 @@ class Tally:
       return statistics.pooled_accuracy(self.confusions[rows])
     return statistics.mean(self.values[key][rows])
 
-  def value(self, key: str) -> float | None:
-    """A metric over all fills, without an interval; None if nothing has a value."""
+  def value(self, key: str, rows: np.ndarray | None = None) -> float | None:
+    """A metric over the fills in `rows`, or all, without an interval; None if none has a value."""
     if key.startswith("layout_") and self.confusions is None:
       return None
-    value = self.statistic(key, np.arange(len(self)))(np.ones(len(self)))
+    rows = np.arange(len(self)) if rows is None else rows
+    value = self.statistic(key, rows)(np.ones(len(rows)))
     return None if np.isnan(value) else value
 
 

@@ -18,10 +18,11 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from facefill_jax import sharding
-from facefill_jax.evaluation import sample_grid, scoring
+from facefill_jax.data.masks.training import spread
+from facefill_jax.evaluation.sample_grid import sample_grid, save_picture
 from facefill_jax.models.networks import LAYOUT, TEXTURE
 from facefill_jax.stages.stage import Judges
-from facefill_jax.training import held_out, metric_writer, sample_history
+from facefill_jax.training import held_out, metric_writer
 from facefill_jax.training.checkpoint import Checkpoints
 from facefill_jax.training.progress import Progress
 from facefill_jax.training.run import JUDGE, Run
@@ -51,6 +52,7 @@ def train(config: ConfigDict, workdir: str) -> str:
   run = Run(config, workdir)
   with (
     contextlib.closing(run.programs),
+    contextlib.closing(run.history),
     Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
   ):
     states, step = run.restore(checkpoints)
@@ -120,22 +122,22 @@ def advance(run: Run, states, batch, step: int):
 
 
 def look(run: Run, states, step: int, writer: metric_writer.MetricWriter) -> None:
-  """Scores the held-out faces, keeps the model if they never had it better, draws their grid."""
-  fixed = run.feed.fixed(run.plan.at(step).resolution)
-  rows = list(scoring.slices(fixed, min(run.config.eval.batch_size, len(fixed["photo"]))))
-  scores = held_out.score(run, states, rows)
+  """Scores the held-out faces, keeps the model if its score is the best yet, draws their grid."""
+  faces = run.feed.fixed(run.plan.at(step).resolution)
+  total = len(faces["photo"])
+  shown = np.array(spread(total, min(run.config.eval.batch_size, total)))
+  found = held_out.evaluate(run, states, faces, kept=int(shown[-1]) + 1)
+  scores = found.scores()
   best = "  best so far" if save_if_best(run, states, step, scores) else ""
   all_scores = {f"eval/{name}": value for name, value in scores.items()}
-  writer.write_scalars(step, all_scores | held_out.contrasts(run, states, rows, step))
+  writer.write_scalars(step, all_scores | held_out.contrasts(run, states, faces, found, step))
   line = "  ".join(f"{name} {scores[name]:.3f}" for name in _SHOWN_SCORES if name in scores)
   print(f"step {step}  held-out faces: {line}{best}", file=sys.stderr, flush=True)
-  count = len(rows[0]["photo"])  # faces from all over the fixed ones
-  first = {k: v[:: len(fixed["photo"]) // count][:count] for k, v in fixed.items()}
-  found = {name: np.asarray(value) for name, value in run.filler(states)(first).items()}
-  grid = sample_grid.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
+  photo, mask = faces["photo"][shown], faces["mask"][shown]
+  grid = sample_grid(photo, mask, found.layout[shown], found.whole[shown])
   folder = os.path.join(run.workdir, "samples")
-  sample_grid.save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
-  sample_history.write_history(folder, step)
+  save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
+  run.history.write(folder, step)
   writer.write_images(step, {"samples": grid})
 
 

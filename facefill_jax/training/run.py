@@ -14,10 +14,10 @@ import numpy as np
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
-from facefill_jax import PRETRAINED, __version__, images, sharding
-from facefill_jax.evaluation import fills, scoring
+from facefill_jax import PRETRAINED, __version__, sharding
+from facefill_jax.evaluation import scoring
 from facefill_jax.filling import model_files
-from facefill_jax.models import networks
+from facefill_jax.filling.filler import Filler
 from facefill_jax.models.networks import (
   LAYOUT,
   STAGES,
@@ -33,6 +33,7 @@ from facefill_jax.training import config_check, from_config, nans
 from facefill_jax.training.batches import Feed
 from facefill_jax.training.checkpoint import Checkpoints
 from facefill_jax.training.compilation import Programs
+from facefill_jax.training.sample_history import History
 
 JUDGE = "judge"
 TRAINED = {LAYOUT: (LAYOUT,), TEXTURE: (TEXTURE,), "both": STAGES}  # by config.stages
@@ -87,6 +88,7 @@ class Run:
         "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
       )
     self.rng = jax.random.key(config.seed)
+    self.history = History()
     self.versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     self.versions["facefill_jax"] = __version__
     self.versions["python"] = platform.python_version()
@@ -214,8 +216,6 @@ class Run:
     self.make_batch = jax.jit(step_lib.make_batch, out_shardings=split)
     attach = partial(step_lib.attach_layout, self.networks.layout)
     self.attach = jax.jit(attach, out_shardings=split)
-    self._predict = jax.jit(partial(networks.predict_layout_twice, self.networks.layout))
-    self._fill = fills.make_filler(self.networks)
 
   def train_step(self, name: str, step: int, judges, state, batch):
     """One step of a stage by the program that `prepare` made for it: (state, metrics).
@@ -274,20 +274,18 @@ class Run:
   def scorer(self, resolution: int) -> scoring.Scorer:
     """What held-out faces of a resolution are scored by."""
     measures = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
-    return scoring.Scorer(measures, resolution, layouts=True, labels=True)
+    return scoring.Scorer(
+      measures, resolution, layouts=True, labels=True,
+      put=partial(sharding.put_batch, mesh=self.mesh),
+      replicate=lambda tree: jax.device_put(tree, sharding.replicated(self.mesh)),
+    )  # fmt: skip
 
-  def filler(self, states):
-    """A `scoring.FillFn` with the averages; without a texture stage it gives the photo back."""
-    layout_params = self.layout_params(states)
+  def filler(self, states, resolution: int) -> Filler:
+    """The averages as a model of that resolution, each batch split over the mesh."""
+    params = {LAYOUT: self.layout_params(states)}
     if TEXTURE in states:
-      params = {LAYOUT: layout_params, TEXTURE: states[TEXTURE].ema}
-      return lambda batch: self._fill(params, batch["photo"], batch["mask"])
-
-    def only_layout(batch):
-      layout, _ = self._predict(layout_params, images.to_float(batch["photo"]), batch["mask"])
-      return {"whole": batch["photo"], "layout": np.asarray(layout.argmax(-1), np.uint8)}
-
-    return only_layout
+      params[TEXTURE] = states[TEXTURE].ema
+    return Filler(self.networks, params, resolution, mesh=self.mesh)
 
   # What is written ----------------------------------------------------------------------------
 

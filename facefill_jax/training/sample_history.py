@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,6 +14,26 @@ FRAMES = 60
 LARGEST = 768  # pixels of the longer side: four seconds of one core for FRAMES of them
 FRAME_MS, LAST_MS = 120, 2_000
 BAR = 14  # height of the bar with the step, in pixels
+
+
+class History:
+  """Writes `history.webp` in a thread, so that training need not wait for it."""
+
+  def __init__(self):
+    self._pool = ThreadPoolExecutor(1, "history")
+    self._newest: Future | None = None
+
+  def write(self, folder: str, step: int) -> None:
+    """Begins to write; see `write_history`. Raises what the last writing raised."""
+    if self._newest is not None:
+      self._newest.result()
+    self._newest = self._pool.submit(write_history, folder, step)
+
+  def close(self) -> None:
+    """Waits for the picture that is being written. Raises what its writing raised."""
+    self._pool.shutdown()
+    if self._newest is not None:
+      self._newest.result()
 
 
 def write_history(folder: str, step: int) -> str:
