@@ -21,8 +21,8 @@ import re
 import numpy as np
 
 from facefill_jax.data.decoding import DAMAGED, read_grey, read_photo, reason, resize_nearest
+from facefill_jax.data.file_tree import Files
 from facefill_jax.data.sets import splits
-from facefill_jax.data.sources import Files
 from facefill_jax.labels import CLASSES, MIRROR_PAIRS, VOID
 
 PARTS = CLASSES[1:VOID]

@@ -14,8 +14,8 @@ import re
 import numpy as np
 
 from facefill_jax.data.decoding import DAMAGED, read_photo, reason
+from facefill_jax.data.file_tree import Files
 from facefill_jax.data.sets import splits
-from facefill_jax.data.sources import Files
 from facefill_jax.labels import VOID
 
 METADATA = "ffhq-dataset-v2.json"
