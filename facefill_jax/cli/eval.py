@@ -41,10 +41,11 @@ _METHODS = ("telea", "ns", "mean_colour", "identity")
 def evaluate(context, **given) -> None:
   """Score fills against the truth, in the hole and over the frame, with intervals.
 
-  Photo i, by name, gets mask i (of each bin; several with --masks-per-photo), starting over at the
-  end. Photos are cut to their centre squares and resized by Lanczos, masks by nearest. Pictures of
-  --outputs are named as their photos: a/7.png for a/7.jpg; with several masks a photo
-  a/7_mask000.png, a/7_mask001.png, ...; with bins in folders of their names: 10-20/a/7.png.
+  A photo gets the mask of its name (one of each bin). If no mask is named as a photo, photo i gets
+  mask i (several with --masks-per-photo), starting over at the end. Photos are cut to their centre
+  squares and resized by Lanczos, masks by nearest. Pictures of --outputs are named as their photos:
+  a/7.png for a/7.jpg; with several masks a photo a/7_mask000.png, a/7_mask001.png, ...; with bins
+  in folders of their names: 10-20/a/7.png.
 
   --out gets per_image.csv, metrics.json, examples/ and report.html.
   """
@@ -122,17 +123,17 @@ def _run(given) -> dict:
 
 
 def _pairs(given):
-  from facefill_jax.evaluation import pairs
+  from facefill_jax.evaluation import holes, pairs
 
   size, labels = given["size"], str(given["labels"])
   source = pairs.open_photos(given["photos"], size, labels)
+  ids = pairs.ids_of(source)
   if given["masks"] is not None:
-    holes = pairs.FolderHoles(given["masks"])
+    chosen = holes.FolderHoles(given["masks"], ids)
   else:
-    ids = pairs.ids_of(source)
-    holes = pairs.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
+    chosen = holes.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
   known = pairs.is_labelled(given["photos"], source, labels)
-  return pairs.Pairs(source, holes, size, given["masks_per_photo"], known)
+  return pairs.Pairs(source, chosen, size, given["masks_per_photo"], known)
 
 
 def _filler(given, faces, mesh):

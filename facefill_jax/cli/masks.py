@@ -110,7 +110,7 @@ def stats(options, protocol, count, size, seed, labels, as_json, verbose) -> Non
   Sub-folders are counted one by one, too. A protocol's name comes first: write ./box for a folder.
   """
   from facefill_jax.data.masks import files, patterns
-  from facefill_jax.data.masks.training import FolderMasks
+  from facefill_jax.data.masks.folder import FolderMasks
 
   options["verbose"] = verbose
   try:

@@ -4,6 +4,7 @@ Each is a `scoring.FillFn`: a batch in, {"whole": uint8 (b, h, w, 3), "layout": 
 """
 
 import io
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,14 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from facefill_jax.data.decoding import DAMAGED, read_photo
-from facefill_jax.data.sources import PHOTO_EXTENSIONS, Files
+from facefill_jax.data.decoding import DAMAGED, ENDINGS, read_photo, reason
+from facefill_jax.data.file_tree import Files
+from facefill_jax.data.pairing import pair
 from facefill_jax.filling import classical
 from facefill_jax.filling.filler import Filler, Request
 from facefill_jax.filling.frame import Frame
 from facefill_jax.models.networks import TEXTURE
 from facefill_jax.models.texture_net import LATENT
 
+_log = logging.getLogger(__name__)
 METHODS = {"telea": "telea", "ns": "navier_stokes", "mean_colour": "mean_colour"}
 IDENTITY = "identity"
 """The photo as it is, its hidden pixels, too: what a perfect fill scores."""
@@ -83,22 +86,17 @@ class Outputs:
     Raises:
       ValueError: some are missing, two have one name, or one has another size; one line.
     """
-    self._files, self._size = Files(path, PHOTO_EXTENSIONS, "outputs"), size
-    self._file_of = {}
-    wanted = set(names)
-    for file in self._files.names:
-      name = os.path.splitext(file)[0]
-      if name in self._file_of and name in wanted:
-        raise ValueError(
-          f"outputs: {self._files.where(file)} and {self._file_of[name]} are of one name"
-        )
-      self._file_of[name] = file
-    missing = [name for name in names if name not in self._file_of]
-    if missing:
+    self._files, self._size = Files(path, ENDINGS, "outputs"), size
+    found = pair(names, self._files.names, "outputs", with_ending=False)
+    self._file_of = found.file_of
+    if found.alone:
       raise ValueError(
-        f"outputs: {len(missing)} of {len(names)} are missing in {path}, first {missing[0]} (with "
-        f"an ending of {', '.join(PHOTO_EXTENSIONS)}); found {self._files.names[0]} and the like"
+        f"outputs: {len(found.alone)} of {len(names)} are missing in {path}, for example "
+        f"{found.alone[0]} (with an ending of {', '.join(ENDINGS)}); found {self._files.names[0]} "
+        "and the like"
       )
+    if found.spare:
+      _log.warning("outputs: %s", found.remark("picture", self._files.path, ""))
     for name in names:
       self._read(name, decode=False)
 
@@ -115,7 +113,7 @@ class Outputs:
         width, height = picture.size
       pixels = read_photo(data)[0] if decode else None
     except DAMAGED as error:
-      raise ValueError(f"outputs: {where} cannot be read: {type(error).__name__}") from error
+      raise ValueError(f"outputs: {where} cannot be read: {reason(error)}") from error
     if (width, height) != (self._size, self._size):
       raise ValueError(
         f"outputs: {where} is {width} x {height}, scored are {self._size} x {self._size}: give "

@@ -84,12 +84,12 @@ def test_outputs_are_found_by_name(tmp_path):
   np.testing.assert_array_equal(found["whole"], batch["photo"])
   assert found["layout"] is None
 
-  with pytest.raises(ValueError, match=r"2 of 4 are missing in .*, first a/2 "):
+  with pytest.raises(ValueError, match=r"2 of 4 are missing in .*, for example a/2 "):
     fills.Outputs(tmp_path, ["a/0", "a/1", "a/2", "b"], SIDE)
   with pytest.raises(ValueError, match=r"a/0\.png is 64 x 64, scored are 32 x 32"):
     fills.Outputs(tmp_path, ["a/0"], 32)
   (tmp_path / "a" / "0.png").write_bytes(b"nothing")
-  with pytest.raises(ValueError, match=r"a/0\.png cannot be read: UnidentifiedImageError"):
+  with pytest.raises(ValueError, match=r"a/0\.png cannot be read: cannot identify image file$"):
     fills.Outputs(tmp_path, ["a/0"], SIDE)
   data = (tmp_path / "a" / "1.png").read_bytes()
   (tmp_path / "a" / "1.png").write_bytes(data[: len(data) // 2])
@@ -97,8 +97,18 @@ def test_outputs_are_found_by_name(tmp_path):
   with pytest.raises(ValueError, match=r"a/1\.png cannot be read"):
     outputs({"pair": batch["pair"][1:]})
   Image.fromarray(batch["photo"][1]).save(tmp_path / "a" / "1.bmp")
-  with pytest.raises(ValueError, match="are of one name"):
+  with pytest.raises(ValueError, match=r"a/1\.bmp and a/1\.png both belong to a/1;"):
     fills.Outputs(tmp_path, ["a/1"], SIDE)
+
+
+def test_outputs_of_no_fill_are_counted_and_unicode_forms_are_one(tmp_path, caplog):
+  for name in ("e\u0301.v2.tif", "more.png", "notes.avif"):
+    Image.new("RGB", (SIDE, SIDE)).save(tmp_path / name, "PNG")
+  outputs = fills.Outputs(tmp_path, ["\u00e9.v2"], SIDE)
+  assert outputs({"pair": [pairs.Pair("\u00e9.v2", 0, "", 0)]})["whole"].shape == (1, SIDE, SIDE, 3)
+  said = [record.getMessage() for record in caplog.records]
+  assert "1 picture left out for the ending, for example notes.avif" in said[0]
+  assert said[1:] == [f"outputs: 1 picture in {tmp_path} belongs to no photo, for example more.png"]
 
 
 def test_a_model_without_a_texture_network_cannot_fill(tmp_path):

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+from facefill_jax.data.file_tree import natural
 from facefill_jax.data.sets import records
 from facefill_jax.data.sets.shards import (
   Form,
@@ -29,7 +30,6 @@ from facefill_jax.data.sets.shards import (
   write_file,
   write_shard,
 )
-from facefill_jax.data.sources import natural
 from facefill_jax.data.workers import start as start_worker
 
 RECORDS_PER_SHARD = 512
