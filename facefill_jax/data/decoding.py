@@ -1,6 +1,7 @@
 """From the bytes of a picture file to arrays: photos, label maps, brightness; nearest resizing."""
 
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -9,12 +10,30 @@ import numpy as np
 from PIL import Image, ImageOps
 
 MID_GREY = 128
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""What is read, in Pillow's words. No EPS, PDF or PSD."""
+ENDINGS = (
+  ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm",
+  ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
+"""The endings of such files, in lower case."""
+PIXEL_CAP = 100_000_000
+"""A picture with more pixels by its header is not decoded."""
+ORIENTATION = 0x0112
+"""The EXIF tag."""
 
 # What Pillow and zipfile raise for a damaged file, depending on where the damage is.
 DAMAGED = (
   OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
   struct.error, zlib.error, zipfile.BadZipFile, Image.DecompressionBombError,
 )  # fmt: skip
+
+
+def reason(error: Exception) -> str:
+  """Why a file could not be decoded, in one line, from an exception of DAMAGED."""
+  # Pillow names the stream it was given, which helps nobody.
+  first = re.sub(r"\s*<_io\.BytesIO[^>]*>", "", str(error).split("\n")[0])
+  return first or type(error).__name__
 
 
 def read_photo(data: bytes, min_size: int | None = None) -> tuple[np.ndarray, tuple[int, int]]:
@@ -30,7 +49,7 @@ def read_photo(data: bytes, min_size: int | None = None) -> tuple[np.ndarray, tu
     uint8 (h, w, 3), and (height, width) of the upright photo at full size.
   """
   with Image.open(io.BytesIO(data)) as image:
-    turned = image.getexif().get(0x0112, 1)
+    turned = image.getexif().get(ORIENTATION, 1)
     width, height = image.size
     if min_size is not None:
       image.draft(None, (min_size, min_size))  # a no-op unless the file is a JPEG

@@ -18,7 +18,14 @@ from functools import partial
 import numpy as np
 
 from facefill_jax.data.bad_records import BadRecordError
-from facefill_jax.data.decoding import DAMAGED, read_grey, read_labels, read_photo, resize_nearest
+from facefill_jax.data.decoding import (
+  DAMAGED,
+  read_grey,
+  read_labels,
+  read_photo,
+  reason,
+  resize_nearest,
+)
 from facefill_jax.data.vocabularies import OURS, Vocabulary
 from facefill_jax.labels import VOID
 
@@ -266,13 +273,10 @@ def read_with(files: Files, name: str, decode, where: str = ""):
   try:
     return decode(files.read(name))
   except DAMAGED as error:
-    reason = str(error).split("\n")[0] or type(error).__name__
-    # Pillow names the stream it was given, which helps nobody.
-    reason = re.sub(r"\s*<_io\.BytesIO[^>]*>", "", reason)
     # With an errno it is the system that speaks, of a file it cannot give, and not a decoder.
     from_system = isinstance(error, OSError) and error.errno is not None
     kind = ValueError if from_system else BadRecordError
-    raise kind(f"{where} cannot be read: {reason}") from error
+    raise kind(f"{where} cannot be read: {reason(error)}") from error
 
 
 def _walk(root: str, skip: str):

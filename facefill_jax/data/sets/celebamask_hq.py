@@ -20,7 +20,7 @@ import re
 
 import numpy as np
 
-from facefill_jax.data.decoding import DAMAGED, read_grey, read_photo, resize_nearest
+from facefill_jax.data.decoding import DAMAGED, read_grey, read_photo, reason, resize_nearest
 from facefill_jax.data.sets import splits
 from facefill_jax.data.sources import Files
 from facefill_jax.labels import CLASSES, MIRROR_PAIRS, VOID
@@ -89,8 +89,7 @@ class CelebAMaskHQ:
     try:
       return decode(self._files.read(name))
     except DAMAGED as error:
-      reason = str(error).split("\n")[0] or type(error).__name__
-      raise ValueError(f"{self._files.where(name)} cannot be read: {reason}") from error
+      raise ValueError(f"{self._files.where(name)} cannot be read: {reason(error)}") from error
 
   def _read_mapping(self, name: str) -> list[int]:
     """The CelebA number of each id, from lines such as `0 119613 119614.jpg`."""

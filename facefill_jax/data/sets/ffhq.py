@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from facefill_jax.data.decoding import DAMAGED, read_photo
+from facefill_jax.data.decoding import DAMAGED, read_photo, reason
 from facefill_jax.data.sets import splits
 from facefill_jax.data.sources import Files
 from facefill_jax.labels import VOID
@@ -63,8 +63,7 @@ class FFHQ:
     try:
       photo, size = read_photo(self._files.read(name))
     except DAMAGED as error:
-      reason = str(error).split("\n")[0] or type(error).__name__
-      raise ValueError(f"{self._files.where(name)} cannot be read: {reason}") from error
+      raise ValueError(f"{self._files.where(name)} cannot be read: {reason(error)}") from error
     item = {"photo": photo, "labels": np.full(size, VOID, np.uint8), "id": photo_id}
     if photo_id in self._landmarks:
       scale = np.array([size[1], size[0]], np.float32) / SIDE
