@@ -25,6 +25,12 @@ def to_path(name: PathLike) -> epath.Path:
   return epath.Path(os.path.expanduser(os.fspath(name)))
 
 
+def home_directory() -> Path | None:
+  """The user's home directory; None where there is none, as for a user id without a name."""
+  home = os.path.expanduser("~")
+  return Path(home) if os.path.isabs(home) and os.environ.get("HOME") != "" else None
+
+
 def is_remote(path: PathLike) -> bool:
   """Whether a path is an address such as gs://bucket/run."""
   return "://" in os.fspath(path)

@@ -53,8 +53,20 @@ def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path):
 def test_paths_as_people_write_them(monkeypatch):
   monkeypatch.setenv("HOME", "/home/ada")
   assert str(files.to_path("~/run")) == "/home/ada/run"
+  assert str(files.home_directory()) == "/home/ada"
   assert str(files.to_path("gs://bucket/run") / "model") == "gs://bucket/run/model"
   assert files.is_remote("gs://bucket/run") and not files.is_remote("/runs/a")
+
+
+def test_there_may_be_no_home(monkeypatch):
+  def nobody(_):
+    raise KeyError("uid not found")
+
+  monkeypatch.setattr("pwd.getpwuid", nobody)
+  monkeypatch.delenv("HOME", raising=False)
+  assert files.home_directory() is None and str(files.to_path("~/run")) == "~/run"
+  monkeypatch.setenv("HOME", "")
+  assert files.home_directory() is None
 
 
 def test_what_goes_into_a_bucket_is_copied_whole(tmp_path, monkeypatch):
