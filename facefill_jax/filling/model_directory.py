@@ -5,7 +5,6 @@ is in it only the files that its SHA256SUMS lists are replaced.
 """
 
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -51,20 +50,7 @@ def replaceable_files(target: epath.Path, written: Sequence[str]) -> set[str]:
   if not is_ours or "config.json" not in listed:
     raise ModelError(f"{target}: {refusal}")
   ours = {SUMS, *(name for name in found & listed if not (target / name).is_dir())}
-  for name in sorted(found & set(written) - ours):
-    raise ModelError(f"{target / name}: is in the way, and not of the model that is replaced")
   return ours
-
-
-def keep_others(target: Path, new: Path, replaced: set[str]) -> None:
-  """Takes over what is in `target` beside the model that is replaced; see `save_model`."""
-  for path in target.iterdir() if target.is_dir() else ():
-    if path.name in replaced:
-      continue
-    if path.is_dir() and not path.is_symlink():
-      shutil.copytree(path, new / path.name, symlinks=True)
-    else:
-      shutil.copy2(path, new / path.name, follow_symlinks=False)
 
 
 def download(root: epath.Path, to: Path, names: Sequence[str]) -> None:

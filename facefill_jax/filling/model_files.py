@@ -71,16 +71,11 @@ def save_model(
   content["labels.json"] = _json({"classes": labels.CLASSES, "palette": labels.PALETTE.tolist()})
   content["README.md"] = (_model_card(config, flat) if card is None else card).encode("utf-8")
   replaced = model_directory.replaceable_files(target, [*content, SUMS])
-  with files.replacing_directory(target, last=SUMS) as new:
+  with files.replacing_directory(target, last=SUMS, replaced=replaced) as new:
     for name, data in content.items():
       (new / name).write_bytes(data)
     sums = "".join(f"{files.sha256(new / name)}  {name}\n" for name in _checked(config))
     (new / SUMS).write_text(sums, encoding="utf-8")
-    if not files.is_remote(target):
-      model_directory.keep_others(Path(target), new, replaced)
-  if files.is_remote(target):
-    for name in replaced - {*content, SUMS}:
-      (target / name).unlink(missing_ok=True)
 
 
 def load_model(

@@ -187,7 +187,7 @@ def test_what_is_not_of_the_model_survives_a_new_one(model, params):
   assert (model / "notes" / "mine.txt").read_text() == "keep" and (model / "link").is_symlink()
   assert not (model / "texture.safetensors").exists()  # it was of the old model
   (model / "texture.safetensors").write_text("not listed")
-  with pytest.raises(model_files.ModelError, match=r"texture\.safetensors: is in the way"):
+  with pytest.raises(FileExistsError, match=r"texture\.safetensors: is in the way"):
     model_files.save_model(model, params, CONFIG)
   assert list(model_files.load_model(model)[1]) == ["layout"]
 
