@@ -7,14 +7,15 @@ import click
 
 from facefill_jax.cli.failures import InputFailure, SomeFailed, input_failures
 from facefill_jax.cli.models import MODEL, model_failures
+from facefill_jax.cli.paths import FilePath, SourceName
 
-_DIR = click.Path(path_type=Path, file_okay=False)
+_DIR = FilePath(file_okay=False)
 
 
 @click.command()
 @click.option("--model", type=MODEL, required=True, metavar="DIR", help="A trained model; its "
               "layout stage is enough. `pretrained`: the package's.")  # fmt: skip
-@click.option("--from", "photos", type=click.Path(), required=True, metavar="PHOTOS",
+@click.option("--from", "photos", type=SourceName(), required=True, metavar="PHOTOS",
               help="Directory or .zip of photos.")  # fmt: skip
 @click.option("--to", "labels", type=_DIR, required=True, metavar="LABELS",
               help="Gets one PNG of class ids a photo, and confidence.csv.")  # fmt: skip

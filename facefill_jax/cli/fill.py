@@ -11,10 +11,11 @@ import numpy as np
 from facefill_jax import PRETRAINED
 from facefill_jax.cli.failures import InputFailure
 from facefill_jax.cli.models import MODEL, model_failures
+from facefill_jax.cli.paths import FilePath
 from facefill_jax.filling import photo_files
 from facefill_jax.filling.frame import FrameError
 
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath()
 
 
 @click.command()

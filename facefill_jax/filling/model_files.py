@@ -43,7 +43,7 @@ def save_model(
   params: Mapping[str, Mapping],
   config: Mapping,
   card: str | None = None,
-) -> None:
+) -> int:
   """Writes a model directory; a reader sees the old model or the new one, never a mix.
 
   An older model in `directory` is replaced: the files that its SHA256SUMS lists. Whatever else lies
@@ -56,6 +56,9 @@ def save_model(
     config: JSON-able; "format" (1), "size", "resolution" and "stages_trained" (the keys of
       `params`) are required, and the trees must be those of `networks.abstract_params(size)`.
     card: Markdown, the model's README.md; without it a few lines made from the config.
+
+  Returns:
+    Its size in bytes.
 
   Raises:
     ModelError: the config or a tree is not right, or `directory` holds something else.
@@ -76,6 +79,7 @@ def save_model(
       (new / name).write_bytes(data)
     sums = "".join(f"{files.sha256(new / name)}  {name}\n" for name in _checked(config))
     (new / SUMS).write_text(sums, encoding="utf-8")
+  return sum(map(len, content.values())) + len(sums)
 
 
 def load_model(
@@ -128,7 +132,7 @@ def load_model(
 
 def pack_model(
   directory: str | os.PathLike, target: str | os.PathLike, card: str | None = None
-) -> None:
+) -> int:
   """Writes a copy in bfloat16, half the size; see `save_model` for the rest.
 
   Raises:
@@ -136,7 +140,7 @@ def pack_model(
   """
   config, params = load_model(directory)
   half = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), params)
-  save_model(target, half, config, card)
+  return save_model(target, half, config, card)
 
 
 def read_shapes(path: str | os.PathLike) -> dict[str, tuple[int, ...]]:
