@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from facefill_jax.cli import eval_compare
+from facefill_jax.cli import devices, eval_compare
 from facefill_jax.cli.failures import input_failures
 from facefill_jax.cli.models import MODEL, model_failures
 from facefill_jax.cli.paths import FilePath, SourceName, check_new_directory
@@ -38,6 +38,7 @@ _METHODS = ("telea", "ns", "mean_colour", "identity")
 @click.option("--name", help="What the run is called; default: from the model or method.")
 @click.option("--batch-size", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there.")
+@devices.no_compile_cache
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
 @click.pass_context
 def evaluate(context, **given) -> None:
@@ -54,6 +55,7 @@ def evaluate(context, **given) -> None:
     return
   context.obj["verbose"] = given["verbose"]
   _check_usage(context, given)
+  devices.prepare(given["no_compile_cache"])
   with input_failures():
     content = _run(given)
   from facefill_jax.evaluation import summary
