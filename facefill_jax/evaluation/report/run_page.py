@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from facefill_jax import files
 from facefill_jax.evaluation.report import elements, plots, sheets, tables, wording
 from facefill_jax.evaluation.report.elements import Markup, Section, el
-from facefill_jax.evaluation.results import Run, read_run, write_text
+from facefill_jax.evaluation.results import Run, read_run
 
 REPORT = "report.html"
 
@@ -66,7 +67,7 @@ def write_report(directory: str | os.PathLike) -> Path:
     _scores(run), _plots(run), sheets.section(run), _method(run),
   )  # fmt: skip
   path = Path(directory) / REPORT
-  write_text(path, text)
+  files.write_text(path, text)
   return path
 
 
