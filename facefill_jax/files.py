@@ -23,15 +23,8 @@ _PART, _NEW, _OLD = ".part", ".new", ".old"
 
 
 def to_path(name: PathLike) -> epath.Path:
-  """A path as a person writes it: `~` is the home directory, `gs://bucket/x` stays remote.
-
-  Raises:
-    ValueError: `~` where no home directory is known.
-  """
-  path = os.path.expanduser(os.fspath(name))
-  if path == "~" or path.startswith("~/"):
-    raise ValueError(f"{path}: no home directory is known here (HOME is not set): give a full path")
-  return epath.Path(path)
+  """A path as a person writes it: `~` is the home directory, `gs://bucket/x` stays remote."""
+  return epath.Path(os.path.expanduser(os.fspath(name)))
 
 
 def is_remote(path: PathLike) -> bool:

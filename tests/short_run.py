@@ -17,10 +17,7 @@ from facefill_jax.training import loop as loop_lib
 
 ROOT = Path(__file__).parent.parent
 SIZE = "micro"
-SIZES = {
-  **networks.SIZES,
-  SIZE: networks.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8),
-}
+SIZES = {SIZE: networks.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8)}
 
 
 def load(name: str):
@@ -68,7 +65,7 @@ def train(c, workdir: Path) -> Finished:
 
   original = loop_lib.loop
   with (
-    mock.patch.object(networks, "SIZES", SIZES),
+    mock.patch.dict(networks.SIZES, SIZES),
     mock.patch.object(loop_lib, "loop", loop),
     contextlib.redirect_stderr(err),
     contextlib.redirect_stdout(out),
