@@ -13,7 +13,6 @@ from PIL import Image
 
 from facefill_jax import sharding
 from facefill_jax.filling import model_files
-from facefill_jax.models import networks
 from facefill_jax.training import best, loop, metric_writer, restoring
 from facefill_jax.training.interruption import Interruption, Stopped
 from facefill_jax.training.phases import Phase, Plan
@@ -29,8 +28,9 @@ def done(tmp_path_factory):
 
 
 @pytest.fixture
-def micro_size(monkeypatch):
-  monkeypatch.setitem(networks.SIZES, short_run.SIZE, short_run.SIZES[short_run.SIZE])
+def micro_size():
+  with short_run.with_size():
+    yield
 
 
 def lines_of(path):
