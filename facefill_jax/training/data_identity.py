@@ -30,7 +30,10 @@ def identity(
     phases: (phase, its sources) of the phases that have begun.
     scored: what else evaluation depends on: how many faces, which masks.
   """
-  begun = list(phases)
+  begun, sides = list(phases), []
+  for phase, _ in begun:
+    if not sides or sides[-1][1] != phase.resolution:
+      sides.append([phase.from_images, phase.resolution])
   return {
     "kind": data["kind"],
     "vocabulary": data["vocabulary"],
@@ -38,7 +41,7 @@ def identity(
     "photos": _of_source(sources[0][0]),
     "held_out": _of_source(held_out) | {"names": [_short(name) for name in ids_of(held_out)]},
     "scored": [repr(each) for each in scored],
-    "resolution": [[phase.from_images, phase.resolution] for phase, _ in begun],
+    "resolution": sides,
     "unlabelled": [
       [phase.from_images, phase.unlabelled_share, [_of_source(each)["ids"] for each, _ in more[1:]]]
       for phase, more in begun

@@ -23,8 +23,8 @@ def opened(workdir: epath.Path) -> Iterator[None]:
     ValueError: another run is at work there, or it cannot be written; one line.
   """
   with _one_line(workdir):
-    workdir.mkdir(parents=True, exist_ok=True)
     _check_folders(workdir)
+    workdir.mkdir(parents=True, exist_ok=True)
   with contextlib.ExitStack() as stack:
     with _one_line(workdir):
       stack.enter_context(_locked(workdir))
