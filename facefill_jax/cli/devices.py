@@ -1,4 +1,4 @@
-"""What a verb that computes does first: is the device there, and where are compiled programs kept."""
+"""What every verb that computes does first: is the device there, where do compiled programs go."""
 
 import click
 
