@@ -134,11 +134,11 @@ def _count(networks: Networks, params, batch, given, valid) -> dict[str, jax.Arr
     networks.texture, params["texture"], photo, mask, asked, features,
     latent(0, len(photo)), jnp.zeros(len(photo), bool),
   )  # fmt: skip
-  no_hole = jnp.zeros_like(mask)
-  seen, seen_photo = (
-    read(networks_lib.predict_layout(networks.layout, params["layout"], x, no_hole)[0])
-    for x in (whole, photo)
+  both = jnp.concatenate([whole, photo])  # the reader is compiled once
+  read_from, _ = networks_lib.predict_layout(
+    networks.layout, params["layout"], both, jnp.zeros((*both.shape[:3], 1), bool)
   )
+  seen, seen_photo = jnp.split(read(read_from), 2)
   valid = valid[:, None, None]
   differ = mask[..., 0] & (given != predicted) & valid
   hits = (differ, differ & (seen == given), differ & (seen == predicted))

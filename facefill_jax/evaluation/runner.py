@@ -35,6 +35,7 @@ from facefill_jax.evaluation import (
   scoring,
   summary,
 )  # fmt: skip
+from facefill_jax.evaluation.feature_set import FeatureSet
 from facefill_jax.evaluation.fills import Model
 from facefill_jax.evaluation.scoring import pad_batch
 from facefill_jax.pretrained_nets import inception, weights
@@ -157,7 +158,7 @@ def _ahead(items: Iterable) -> Iterator:
       yield item
 
 
-def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> summary.Features | None:
+def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> FeatureSet | None:
   """Features of all photos, and room for those of the fills; None without the network."""
   if _INCEPTION not in judged_by:
     return None
@@ -171,8 +172,9 @@ def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> summary.
     found = network(params, sharding.put_batch(padded, mesh)["photo"])
     photos[start : start + len(photo)] = np.asarray(found)[: len(photo)]
     start += len(photo)
+  fills = room("fills", (len(faces), inception.WIDTH))
   photo_of = np.array([pair.photo for pair in faces.pairs])
-  return summary.Features(photos, room("fills", (len(faces), inception.WIDTH)), photo_of)
+  return FeatureSet(photos, fills, photo_of, rows=np.arange(len(faces)))
 
 
 def _row(batch, photo: str, tally: scoring.Tally, keys, i: int, k: int) -> list[str]:
@@ -230,8 +232,8 @@ def _circumstances(filler, faces, tally, judged_by, mesh) -> dict:
 
 
 def _said(judged_by: Mapping) -> dict[str, str]:
-  """Implementation lines of metrics that are computed by one network's weights."""
+  """Implementation lines of metrics that one network's weights compute."""
   return {
-    key: weights.implementation(kind) for kind in judged_by if kind in weights.KINDS
-    for key in weights.metrics(kind) if key not in measures.SETS
+    metric.key: weights.implementation(metric.judge) for metric in measures.METRICS
+    if metric.judge in judged_by and metric.judge in weights.KINDS and not metric.of_set
   }  # fmt: skip
