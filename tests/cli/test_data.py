@@ -94,6 +94,6 @@ def test_workers_give_the_same_and_nothing_loads_tensorflow(folder):
   )
   argv = [sys.executable, "-c", program, *BUILD, "--workers", "2"]
   subprocess.run(
-    argv, check=True, cwd=folder, env={"PYTHONPATH": str(Path(__file__).parent.parent)}
+    argv, check=True, cwd=folder, env={"PYTHONPATH": str(Path(__file__).parents[2])}
   )
   assert main([*BUILD, *ONE]) == 0  # the same set: nothing to do
