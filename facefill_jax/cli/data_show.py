@@ -1,22 +1,27 @@
 """facefill data show: a contact sheet of photos with their layouts over them."""
 
-from pathlib import Path
-
 import click
 import numpy as np
 
 from facefill_jax.cli.failures import InputFailure
+from facefill_jax.cli.paths import FilePath, SourceName
 
 _TEXT = 14  # pixels of the line under a picture
 _GAP = 4
 
 
 @click.command()
-@click.argument("photos", type=click.Path())
-@click.option("--labels", default="", metavar="LABELS", help="Directory or .zip of their layouts.")
+@click.argument("photos", type=SourceName())
+@click.option(
+  "--labels",
+  type=SourceName(),
+  default="",
+  metavar="LABELS",
+  help="Directory or .zip of their layouts.",
+)
 @click.option("--vocabulary", default="celebamask_hq", show_default=True,
               help="What their ids mean; see configs/README.md.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("-o", "--output", type=FilePath(dir_okay=False),
               default="sheet.png", show_default=True, help="The sheet, a PNG.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), default=24, show_default=True,
               help="How many photos, evenly spread.")  # fmt: skip

@@ -5,10 +5,10 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from facefill_jax import files
 from facefill_jax.evaluation import statistics
 from facefill_jax.evaluation.comparison import Comparison, measure
 from facefill_jax.evaluation.report import compare_page, wording
-from facefill_jax.evaluation.results import write_text
 
 JSON, PAGE = "compare.json", "compare.html"
 FORMAT = 1
@@ -36,8 +36,8 @@ def compare(
   if out is not None:
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / JSON, json.dumps(_content(found, seed), indent=1) + "\n")
-    write_text(out / PAGE, compare_page.page_of(found))
+    files.write_text(out / JSON, json.dumps(_content(found, seed), indent=1) + "\n")
+    files.write_text(out / PAGE, compare_page.page_of(found))
   return describe(found)
 
 

@@ -25,12 +25,22 @@ import jax
 import numpy as np
 
 from facefill_jax import __version__, images, sharding
-from facefill_jax.evaluation import checks, examples, measures, pairs, results, scoring, summary
+from facefill_jax.evaluation import (
+  checks,
+  examples,
+  layout_adherence,
+  measures,
+  pairs,
+  results,
+  scoring,
+  summary,
+)  # fmt: skip
+from facefill_jax.evaluation.feature_set import FeatureSet
 from facefill_jax.evaluation.fills import Model
 from facefill_jax.evaluation.scoring import pad_batch
 from facefill_jax.pretrained_nets import inception, weights
 
-CHECKED = {"known_only": 64, "guidance": 128, "diversity": 16}  # fills, spread over all
+CHECKED = {"known_only": 64, "layout_adherence": 128, "diversity": 16}  # fills, spread over all
 _COLUMNS = ("id", "photo", "mask", "bin", "hole_ratio", "seconds")
 _PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "pillow")
 _INCEPTION = "inception_fid"
@@ -148,7 +158,7 @@ def _ahead(items: Iterable) -> Iterator:
       yield item
 
 
-def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> summary.Features | None:
+def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> FeatureSet | None:
   """Features of all photos, and room for those of the fills; None without the network."""
   if _INCEPTION not in judged_by:
     return None
@@ -162,8 +172,9 @@ def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> summary.
     found = network(params, sharding.put_batch(padded, mesh)["photo"])
     photos[start : start + len(photo)] = np.asarray(found)[: len(photo)]
     start += len(photo)
+  fills = room("fills", (len(faces), inception.WIDTH))
   photo_of = np.array([pair.photo for pair in faces.pairs])
-  return summary.Features(photos, room("fills", (len(faces), inception.WIDTH)), photo_of)
+  return FeatureSet(photos, fills, photo_of, rows=np.arange(len(faces)))
 
 
 def _row(batch, photo: str, tally: scoring.Tally, keys, i: int, k: int) -> list[str]:
@@ -175,7 +186,9 @@ def _row(batch, photo: str, tally: scoring.Tally, keys, i: int, k: int) -> list[
 
 def _checks(filler: Filler, faces, batch_size: int, judged_by: Mapping) -> dict[str, dict]:
   if filler.method == "outputs":
-    return dict.fromkeys(("layout_from_known_only", "guidance", "diversity"), checks.NOT_AGAIN)
+    return dict.fromkeys(
+      ("layout_from_known_only", "layout_adherence", "diversity"), checks.NOT_AGAIN
+    )
 
   def some(name):
     return faces.batches(batch_size, pairs.spread(len(faces), CHECKED[name]))
@@ -183,10 +196,13 @@ def _checks(filler: Filler, faces, batch_size: int, judged_by: Mapping) -> dict[
   found = {"layout_from_known_only": checks.known_only(filler.fill, some("known_only"), batch_size)}
   model = filler.model
   if model is None:
-    return found | dict.fromkeys(("guidance", "diversity"), checks.NO_MODEL)
-  shown = faces.at(model.resolution)
-  shown = shown.batches(batch_size, pairs.spread(len(shown), CHECKED["guidance"]))
-  found["guidance"] = checks.guidance(model.networks, model.params, shown)
+    return found | dict.fromkeys(("layout_adherence", "diversity"), checks.NO_MODEL)
+  picks = pairs.spread(len(faces), CHECKED["layout_adherence"])
+  batches = list(faces.at(model.resolution).batches(batch_size, picks))
+  photos = [faces.pairs[k].photo for k in picks]
+  found["layout_adherence"] = layout_adherence.measure(
+    model.networks, model.params, batches, photos
+  )
   params = {kind: judge.params for kind, judge in judged_by.items()}
   found["diversity"] = checks.diversity(model, some("diversity"), batch_size, params)
   return found
@@ -216,8 +232,8 @@ def _circumstances(filler, faces, tally, judged_by, mesh) -> dict:
 
 
 def _said(judged_by: Mapping) -> dict[str, str]:
-  """Implementation lines of metrics that are computed by one network's weights."""
+  """Implementation lines of metrics that one network's weights compute."""
   return {
-    key: weights.implementation(kind) for kind in judged_by if kind in weights.KINDS
-    for key in weights.metrics(kind) if key not in measures.SETS
+    metric.key: weights.implementation(metric.judge) for metric in measures.METRICS
+    if metric.judge in judged_by and metric.judge in weights.KINDS and not metric.of_set
   }  # fmt: skip

@@ -93,7 +93,7 @@ def test_metrics(telea):
   assert about["fills"] == 6 and about["size"] == SIDE and about["seconds_per_photo"] > 0
   assert content["checks"]["known_pixels"]["passed"]
   assert content["checks"]["layout_from_known_only"]["passed"]
-  assert content["checks"]["guidance"]["not_computed"]
+  assert content["checks"]["layout_adherence"]["not_computed"]
 
 
 def test_examples(telea):
@@ -131,7 +131,7 @@ def test_a_model_its_layouts_and_its_checks(tmp_path):
   assert 0 <= content["metrics"]["layout_accuracy"]["all"]["value"] <= 1
   checks = content["checks"]
   assert checks["known_pixels"]["passed"] and checks["layout_from_known_only"]["passed"]
-  assert checks["guidance"]["pixels"] > 0 and checks["diversity"]["mean"] > 0
+  assert checks["layout_adherence"]["pixels"] > 0 and checks["diversity"]["mean"] > 0
   assert content["run"]["model"] == {"sha256": model.sha256, "config": model.config}
   assert content["run"]["hardware"]["devices"].startswith("2 x")
   with Image.open(tmp_path / "run" / "examples" / "best.png") as picture:

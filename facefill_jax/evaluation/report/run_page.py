@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from facefill_jax import files
 from facefill_jax.evaluation.report import elements, plots, sheets, tables, wording
 from facefill_jax.evaluation.report.elements import Markup, Section, el
-from facefill_jax.evaluation.results import Run, read_run, write_text
+from facefill_jax.evaluation.results import Run, read_run
 
 REPORT = "report.html"
 
@@ -41,10 +42,10 @@ _MOST_PLOTS = 8
 _CHECKS = {
   "known_pixels": "Known pixels are identical",
   "layout_from_known_only": "Layouts come from known pixels only",
-  "guidance": "The layout given is the layout painted",
+  "layout_adherence": "The layout given is the layout painted",
   "diversity": "Seeds give different fills",
 }
-_GUIDANCE = ("pixels", "given_share", "predicted_share")
+_ADHERENCE = ("pixels", "given_share", "predicted_share")
 _SHARES = ("share", "accuracy")  # how keys of checks end that are read in percent
 
 
@@ -66,7 +67,7 @@ def write_report(directory: str | os.PathLike) -> Path:
     _scores(run), _plots(run), sheets.section(run), _method(run),
   )  # fmt: skip
   path = Path(directory) / REPORT
-  write_text(path, text)
+  files.write_text(path, text)
   return path
 
 
@@ -144,8 +145,8 @@ def _verdict(name: str, found: Mapping) -> tuple[str, str, str]:
     return "", "not run", str(found["not_computed"])
   text = str(found.get("detail") or "")
   numbers = {key: value for key, value in found.items() if _is_number(value)}
-  if name == "guidance" and {*_GUIDANCE} <= {*numbers}:
-    text = _guidance(numbers, bool(found.get("trained_on")))
+  if name == "layout_adherence" and {*_ADHERENCE} <= {*numbers}:
+    text = _adherence(numbers, bool(found.get("trained_on")))
   elif numbers:
     words = ", ".join(f"{key.replace('_', ' ')} {_measure(key, x)}" for key, x in numbers.items())
     text = f"{text.rstrip('.')}: {words}" if text else words
@@ -154,10 +155,10 @@ def _verdict(name: str, found: Mapping) -> tuple[str, str, str]:
   return ("good", "passed", text) if found["passed"] else ("bad", "failed", text)
 
 
-def _guidance(found: Mapping, trained_on: bool) -> str:
+def _adherence(found: Mapping, trained_on: bool) -> str:
   given, predicted = (_measure(key, found[key]) for key in ("given_share", "predicted_share"))
   text = (
-    f"Given another face's layout, the parser reads the given class on {given} and the predicted "
+    f"Given another photo's layout, the parser reads the given class on {given} and the predicted "
     f"one on {predicted} of the {found['pixels']:,.0f} hole pixels where the two differ."
   )
   if "parser_accuracy" in found:

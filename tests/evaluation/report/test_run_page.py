@@ -93,8 +93,8 @@ def test_checks_say_what_they_found(run):
   change(run, checks={
     "diversity": {"passed": None, "seeds": 4, "mean_distance": 0.0123},
     "layout_from_known_only": {"not_computed": "Telea reads no layout"},
-    "guidance": {"pixels": 10, "given_share": 0.5, "predicted_share": 0.25, "trained_on": True,
-                 "passed": True, "detail": "in short", "parser_accuracy": 0.9},
+    "layout_adherence": {"passed": True, "detail": "in short", "pixels": 10, "given_share": 0.5,
+                         "predicted_share": 0.25, "parser_accuracy": 0.9, "trained_on": True},
     "another": {"passed": True, "detail": "all well", "share": 0.5},
   })  # fmt: skip
   text = page_of(run).text
@@ -103,6 +103,16 @@ def test_checks_say_what_they_found(run):
   assert "not runLayouts come from known pixels onlyTelea reads no layout" in text
   assert "it reads 90.0 % right. The parser is the model's own: no independent judge." in text
   assert "passedanotherall well: share 50.0 %" in text
+
+
+def test_a_retired_check_is_not_believed(run):
+  change(run, checks={"guidance": {"passed": True, "ratio": 3.4}})
+  content = json.loads((run / "metrics.json").read_text())
+  del content["checks"]["layout_adherence"]
+  (run / "metrics.json").write_text(json.dumps(content))
+  checks = read_run(run).checks
+  assert "guidance" not in checks and checks["layout_adherence"]["passed"] is None
+  assert "evaluate the model again" in page_of(run).text
 
 
 def test_plots_and_sheets(run):
