@@ -1,4 +1,4 @@
-"""From a choice of data to sources: what a run trains on, and what it holds out."""
+"""Opens the data of a run: the sources that it trains on, and the photos that it holds out."""
 
 from facefill_jax.data import bad_records
 from facefill_jax.data.drawn.faces import DrawnFaces
@@ -38,8 +38,8 @@ def open_data(
     kind: "drawn" (no files), "folder", "records" (a set that `facefill data build` made) or "tfds"
       (any set with photos that TFDS prepared in array_record).
     path: directory or .zip of photos; or the directory of the set.
-    split: for sets, which photos are trained on and which are held out, see `data.splits`; its test
-      part is neither. "all" holds out `held_out` of them.
+    split: for sets, which photos are trained on and which are held out, see `data.sets.splits`; its
+      test part is neither. "all" holds out `held_out` of them.
     labels: directory or .zip of label PNGs with the photos' names, or "".
     vocabulary: what the ids in `labels` and `held_out_labels` mean; see `data.vocabularies`.
     confidence: directory or .zip of grey PNGs with the names of photos of `path`: how sure their

@@ -39,6 +39,6 @@ class _Loader:
     return self._loader.create_module(spec)
 
   def exec_module(self, module) -> None:
-    module.__loader__ = module.__spec__.loader = self._loader  # as if we had not been here
+    module.__loader__ = module.__spec__.loader = self._loader  # nothing else need know of this one
     self._loader.exec_module(module)
     importlib.import_module(self._follower)

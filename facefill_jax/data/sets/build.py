@@ -1,10 +1,10 @@
-"""Building a set: all cores, the same bytes every time, and nothing lost when it is killed.
+"""Builds a data set on all cores: the same bytes every time, and a killed build can be resumed.
 
-The records are sorted by id and cut into shards of 512. Each shard is written under another name,
-synced, renamed, and then noted; a shard whose note is there and whose SHA-256 is the one noted is
-kept when the build is started again. dataset_info.json comes last: no reader opens a set without
-it. The bytes depend on the photos and the options, and on the versions of Pillow, OpenCV and zlib;
-not on the number of workers, nor on how often the build was stopped.
+The records are sorted by id and cut into shards of 512. Each shard is written whole and then gets a
+note with its SHA-256; a build that is started again keeps the shards that match their notes.
+dataset_info.json comes last: no reader opens a set without it. The bytes depend on the photos, the
+options, and the versions of Pillow, OpenCV and zlib; not on the number of workers, nor on how often
+the build was stopped.
 """
 
 import contextlib

@@ -34,7 +34,7 @@ class Form:
 
 
 def encode_item(item: dict, number: int, part: str, form: Form) -> tuple[bytes, dict]:
-  """An item of an original set -> a record, and its features; see `data.records`.
+  """An item of an original set -> a record, and its features; see `data.sets.records`.
 
   The centre square is cut out and resized: photos by area, layouts by nearest.
   """
