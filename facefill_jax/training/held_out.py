@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from facefill_jax import sharding
-from facefill_jax.data.masks.training import spread
+from facefill_jax.data.sources import spread
 from facefill_jax.evaluation import fills, scoring
 from facefill_jax.models.networks import STAGES, TEXTURE
 from facefill_jax.stages.objectives import ADVERSARIAL
