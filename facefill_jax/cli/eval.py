@@ -97,7 +97,6 @@ def _run(given) -> dict:
   """Evaluates into a hidden sibling of --out, which takes its place when all is done."""
   from facefill_jax import sharding
   from facefill_jax.evaluation import runner
-  from facefill_jax.evaluation.report import run_page
   from facefill_jax.pretrained_nets import weights
 
   mesh = sharding.local_mesh()
@@ -117,6 +116,8 @@ def _run(given) -> dict:
   except BaseException:
     shutil.rmtree(part, ignore_errors=True)
     raise
+  from facefill_jax.evaluation.report import run_page  # loads Matplotlib: seconds
+
   run_page.write_report(given["out"])  # afterwards: hours of work are in their place by now
   return content
 

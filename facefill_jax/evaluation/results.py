@@ -51,13 +51,6 @@ _DEFAULTS = {
 }  # fmt: skip
 
 
-def write_text(path: Path, text: str) -> None:
-  """Beside its place, then renamed: there is never half a file under that name."""
-  part = path.with_name(f".{path.name}.part")
-  part.write_text(text, encoding="utf-8")
-  part.replace(path)
-
-
 @dataclasses.dataclass(frozen=True)
 class Run:
   """What a directory holds.
