@@ -1,6 +1,6 @@
 """The house stands: who may import whom, read from the source of every module.
 
-    floor 0  ground       types, labels, images, files, sharding (in this order)
+    floor 0  ground       types, labels, images, files, sharding, compile_cache (in this order)
     floor 1  world        data/, pretrained_nets/
     floor 2  maths        models/, metrics/
     floor 3  stages       stages/, filling/
@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = "facefill_jax"
 FLOORS = {
-  0: ("types", "labels", "images", "files", "sharding"),
+  0: ("types", "labels", "images", "files", "sharding", "compile_cache"),
   1: ("data", "pretrained_nets"),
   2: ("models", "metrics"),
   3: ("stages", "filling"),

@@ -10,8 +10,9 @@ import click
 
 from facefill_jax.cli import data_agreement, data_label, data_show
 from facefill_jax.cli.failures import InputFailure, input_failures
+from facefill_jax.cli.paths import FilePath
 
-_DIR = click.Path(path_type=Path)
+_DIR = FilePath()
 _LISTED = 20  # problems that are printed one by one
 _workers = click.option(
   "--workers", type=click.IntRange(1), metavar="N", help="Processes. Default: one a core."

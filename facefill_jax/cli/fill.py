@@ -9,12 +9,14 @@ import click
 import numpy as np
 
 from facefill_jax import PRETRAINED
+from facefill_jax.cli import devices
 from facefill_jax.cli.failures import InputFailure
 from facefill_jax.cli.models import MODEL, model_failures
+from facefill_jax.cli.paths import FilePath
 from facefill_jax.filling import photo_files
 from facefill_jax.filling.frame import FrameError
 
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath()
 
 
 @click.command()
@@ -32,10 +34,21 @@ _FILE = click.Path(path_type=Path)
 @click.option("--layout", type=_FILE, help="Fill by this layout, an edited --save-layout.")
 @click.option("--save-layout", type=_FILE, help="Write the layout that was used, as PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@devices.no_compile_cache
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
 @click.pass_obj
 def fill(
-  options, photo, mask, model, output, seed, layout, save_layout, overwrite, verbose
+  options,
+  photo,
+  mask,
+  model,
+  output,
+  seed,
+  layout,
+  save_layout,
+  overwrite,
+  no_compile_cache,
+  verbose,
 ) -> None:
   """Fill the hole in PHOTO: the white part of MASK, a picture of the same size.
 
@@ -47,6 +60,7 @@ def fill(
   with _speaking():
     known, hole, wish = _read(photo, mask, layout)
     click.echo(photo_files.describe_hole(hole), err=True)
+    devices.prepare(no_compile_cache)
     filled = _pipeline(model)(known.pixels, hole, seed=seed, layout=wish)
     photo_files.write_photo(output, filled.whole, known.icc_profile)
     click.echo(f"wrote {output}", err=True)

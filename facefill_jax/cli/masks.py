@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli.failures import InputFailure, input_failures
+from facefill_jax.cli.paths import FilePath, SourceName
 
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath()
 _COUNTED = 1000  # masks drawn for `stats`
 
 _size = click.option(
@@ -16,7 +17,11 @@ _size = click.option(
 )
 _seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 _labels = click.option(
-  "--labels", default="", metavar="DIR", help="Label maps (directory or .zip), for parts:..."
+  "--labels",
+  type=SourceName(),
+  default="",
+  metavar="DIR",
+  help="Label maps (directory or .zip), for parts:...",
 )
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace what exists.")
 _verbose = click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
@@ -36,7 +41,7 @@ def masks() -> None:
 
 
 @masks.command()
-@click.argument("protocol")
+@click.argument("protocol", type=SourceName())
 @click.option("--to", "directory", type=_FILE, required=True, metavar="DIR", help="Written here.")
 @_count("all of parts:... and folder:..., else required")
 @_size
@@ -67,7 +72,7 @@ def build(options, protocol, directory, count, size, seed, labels, overwrite, ve
 
 
 @masks.command()
-@click.argument("protocol")
+@click.argument("protocol", type=SourceName())
 @click.option("-o", "--output", type=_FILE, required=True, help="A picture file.")
 @_count("24, or as many as there are")
 @click.option("--columns", type=click.IntRange(1), default=6, show_default=True)
@@ -96,7 +101,7 @@ def show(options, protocol, output, count, columns, size, seed, labels, overwrit
 
 
 @masks.command()
-@click.argument("protocol", metavar="PROTOCOL|DIR")
+@click.argument("protocol", type=SourceName(), metavar="PROTOCOL|DIR")
 @_count(f"{_COUNTED}, or as many as there are")
 @_size
 @_seed
@@ -110,7 +115,7 @@ def stats(options, protocol, count, size, seed, labels, as_json, verbose) -> Non
   Sub-folders are counted one by one, too. A protocol's name comes first: write ./box for a folder.
   """
   from facefill_jax.data.masks import files, patterns
-  from facefill_jax.data.masks.training import FolderMasks
+  from facefill_jax.data.masks.folder import FolderMasks
 
   options["verbose"] = verbose
   try:

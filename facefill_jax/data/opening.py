@@ -2,13 +2,12 @@
 
 from facefill_jax.data import bad_records
 from facefill_jax.data.drawn.faces import DrawnFaces
-from facefill_jax.data.masks.training import spread
 from facefill_jax.data.sets import records, splits
 from facefill_jax.data.sets.celeb_a import CelebA
 from facefill_jax.data.sets.celeb_a_hq import CelebAHQ
 from facefill_jax.data.sets.prepared import Prepared
 from facefill_jax.data.sets.records import Records
-from facefill_jax.data.sources import Folder, Subset, hold_out
+from facefill_jax.data.sources import Folder, Subset, hold_out, spread
 from facefill_jax.data.vocabularies import OURS, Vocabulary
 
 KINDS = ("drawn", "folder", "records", "tfds")
@@ -163,6 +162,6 @@ def check_items(source, on_bad_record: str = "error", count: int = 64) -> None:
 
   Before minutes of compiling, and not at the step that happens to draw it.
   """
-  indices = spread(len(source), min(count, len(source)))
+  indices = spread(len(source), count)
   for _ in bad_records.good_items(source, indices, on_bad_record):
     pass

@@ -137,10 +137,11 @@ class Tally:
       return statistics.ratio(*(np.where(nothing, np.nan, x) for x in (top, bottom)))
     return statistics.mean(self.values[key][rows])
 
-  def value(self, key: str) -> float | None:
-    """A metric over all fills, without an interval; None if nothing has a value."""
-    statistic = self.statistic(key, np.arange(len(self)))
-    value = np.nan if statistic is None else statistic(np.ones(len(self)))
+  def value(self, key: str, rows: np.ndarray | None = None) -> float | None:
+    """A metric over the fills in `rows`, or all, without an interval; None if none has a value."""
+    rows = np.arange(len(self)) if rows is None else rows
+    statistic = self.statistic(key, rows)
+    value = np.nan if statistic is None else statistic(np.ones(len(rows)))
     return None if np.isnan(value) else value
 
 

@@ -10,7 +10,7 @@ import tiny_model
 from PIL import Image
 
 from facefill_jax import sharding
-from facefill_jax.evaluation import fills, measures, pairs, runner, statistics
+from facefill_jax.evaluation import fills, holes, measures, pairs, runner, statistics
 from facefill_jax.filling import classical, model_files
 from facefill_jax.metrics import frechet
 from facefill_jax.pretrained_nets import inception
@@ -20,7 +20,7 @@ SIDE, PHOTOS = 64, 3
 
 def faces(count=PHOTOS, **options):
   source = pairs.open_photos(f"drawn:{count}", SIDE)
-  return pairs.Pairs(source, pairs.ProtocolHoles("mat_large", 1, SIDE), SIDE, **options)
+  return pairs.Pairs(source, holes.ProtocolHoles("mat_large", 1, SIDE), SIDE, **options)
 
 
 def run(filler, directory, shown=None, **options):

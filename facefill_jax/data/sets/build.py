@@ -8,7 +8,6 @@ not on the number of workers, nor on how often the build was stopped.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -19,6 +18,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+from facefill_jax import files
+from facefill_jax.data.file_tree import natural
 from facefill_jax.data.sets import records
 from facefill_jax.data.sets.shards import (
   Form,
@@ -29,7 +30,6 @@ from facefill_jax.data.sets.shards import (
   write_file,
   write_shard,
 )
-from facefill_jax.data.sources import natural
 from facefill_jax.data.workers import start as start_worker
 
 RECORDS_PER_SHARD = 512
@@ -74,7 +74,7 @@ def build(
   order = sorted(range(len(source)), key=lambda i: natural(source.ids[i]))
   plan = _plan(name, source, order, form) | {"per_shard": per_shard}
   os.makedirs(directory, exist_ok=True)
-  with _alone(directory):
+  with files.locked(directory, f"{directory}: another build is at work there"):
     if _prepare(directory, plan, overwrite):
       progress(len(order), len(order))
       return records.read_build(directory)
@@ -145,19 +145,6 @@ def _read_plan(directory: str) -> dict | None:
       return json.load(stream)
   except FileNotFoundError:
     return None
-
-
-@contextlib.contextmanager
-def _alone(directory: str) -> Iterator[None]:
-  """Locks the directory for as long as this process lives."""
-  lock = os.open(directory, os.O_RDONLY)
-  try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    yield
-  except BlockingIOError as error:
-    raise ValueError(f"{directory}: another build is at work there") from error
-  finally:
-    os.close(lock)
 
 
 def _tasks(name: str, order: list[int], per_shard: int) -> dict[str, list[int]]:

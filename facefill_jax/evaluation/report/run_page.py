@@ -12,9 +12,7 @@ import numpy as np
 from facefill_jax import files
 from facefill_jax.evaluation import measures
 from facefill_jax.evaluation.report import page, plots, sheets, wording
-from facefill_jax.evaluation.results import NO_VALUE, Run, read_run
-
-REPORT = "report.html"
+from facefill_jax.evaluation.results import NO_VALUE, REPORT, Run, read_run
 
 _METHODS = {
   "model": "a model of facefill_jax",
