@@ -14,7 +14,6 @@ import numpy as np
 from facefill_jax.data.masks.training import spread
 from facefill_jax.evaluation import scoring
 from facefill_jax.models.networks import STAGES, TEXTURE
-from facefill_jax.stages.objectives import ADVERSARIAL
 from facefill_jax.stages.step import attach_layout, make_batch
 from facefill_jax.types import TrainState
 
@@ -56,7 +55,7 @@ def contrasts(run, states, rows: Sequence[Mapping], step: int) -> dict[str, floa
     trained = list(scoring.slices(fixed, len(rows[0]["photo"])))
     found |= {f"eval_train/{name}": value for name, value in score(run, states, trained).items()}
     for name in STAGES:
-      if name in states and run.stage_at(name, step).objective.active & ADVERSARIAL:
+      if name in states and run.stage_at(name, step).objective.asks_critic:
         values = critic_scores(run, states, name, rows, trained)
         found |= {f"{name}/critic/{key}": value for key, value in values.items()}
   return found
