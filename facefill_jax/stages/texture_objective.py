@@ -151,6 +151,12 @@ class TextureView(View):
 
 LOSSES = (
   Term(
+    "adversarial",
+    value=lambda v: losses.masked_mean(-v.score(), v.with_hole),
+    count=lambda v: v.with_hole,
+    asks_critic=True,
+  ),
+  Term(
     "known_l1",
     value=lambda v: losses.l1(v.filled, v.photo, ~v.mask),
     count=lambda v: ~v.mask,
@@ -166,27 +172,6 @@ LOSSES = (
     count=lambda v: v.hole_with_truth,
   ),
   Term(
-    "perceptual",
-    value=lambda v: losses.masked_mean(losses.feature_distance(*v.features), v.paired),
-    count=lambda v: v.paired,
-  ),
-  Term(
-    "style",
-    value=lambda v: losses.masked_mean(losses.style_distance(*v.features), v.paired),
-    count=lambda v: v.paired,
-  ),
-  Term(
-    "adversarial",
-    value=lambda v: losses.masked_mean(-v.score(), v.with_hole),
-    count=lambda v: v.with_hole,
-    asks_critic=True,
-  ),
-  Term(
-    "layout_consistency",
-    value=lambda v: v.layout_cross_entropy(),
-    count=lambda v: v.asked_in_hole(),
-  ),
-  Term(
     "feature_matching",
     value=lambda v: losses.masked_mean(v.critic_distance(), v.paired),
     count=lambda v: v.paired,
@@ -198,6 +183,21 @@ LOSSES = (
       v.whole, v.outputs["other"], v.inputs.z, v.inputs.other_z, v.mask
     ),
     count=lambda v: v.large_hole,
+  ),
+  Term(
+    "layout_consistency",
+    value=lambda v: v.layout_cross_entropy(),
+    count=lambda v: v.asked_in_hole(),
+  ),
+  Term(
+    "perceptual",
+    value=lambda v: losses.masked_mean(losses.feature_distance(*v.features), v.paired),
+    count=lambda v: v.paired,
+  ),
+  Term(
+    "style",
+    value=lambda v: losses.masked_mean(losses.style_distance(*v.features), v.paired),
+    count=lambda v: v.paired,
   ),
 )
 
