@@ -4,26 +4,17 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
-<<<<<<< HEAD
 from facefill_jax import files
-from facefill_jax.models.networks import LAYOUT, TEXTURE, Networks
-from facefill_jax.stages import objectives, optimisers, stage
-=======
 from facefill_jax.models.networks import TEXTURE, Networks
 from facefill_jax.stages import optimisers, stage
->>>>>>> maths
 from facefill_jax.stages.critic_augmentation import Augmentation
 from facefill_jax.training import config_check
 from facefill_jax.training.phases import Phase, Plan
 
-<<<<<<< HEAD
-OBJECTIVES = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
 PATHS = (
   "init_from", "squeezenet_file", "vgg16_file", "data.path", "data.labels", "data.confidence",
   "data.held_out_path", "data.held_out_labels", "masks.folder", "eval.masks_folder",
 )  # fmt: skip
-=======
->>>>>>> maths
 NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser, as they are
 
 

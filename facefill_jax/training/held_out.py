@@ -104,13 +104,8 @@ def contrasts(run, states, faces: Mapping, averages: Evaluation, step: int) -> d
     size = batch_size(run, faces)
     rows, trained_rows = (list(scoring.slices(x, size)) for x in (faces, trained))
     for name in STAGES:
-<<<<<<< HEAD
-      if name in states and run.stage_at(name, step).objective.active & ADVERSARIAL:
-        values = critic_scores(run, states, name, rows, trained_rows)
-=======
       if name in states and run.stage_at(name, step).objective.asks_critic:
-        values = critic_scores(run, states, name, rows, trained)
->>>>>>> maths
+        values = critic_scores(run, states, name, rows, trained_rows)
         found |= {f"{name}/critic/{key}": value for key, value in values.items()}
   return found
 
