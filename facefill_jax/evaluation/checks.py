@@ -56,7 +56,7 @@ class KnownPixels:
 
 
 def known_only(fill: Callable, batches: Iterable[Mapping], size: int) -> dict:
-  """Whether hidden pixels have a say: fills and layouts are made again with them replaced.
+  """Whether hidden pixels matter: fills and layouts are made again with them replaced.
 
   Hidden pixels become noise; layouts and fills must be the same bit for bit. A layout that was
   computed from the whole photo gives the truth away (as ZITS's edges once did).
