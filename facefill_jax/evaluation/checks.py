@@ -19,7 +19,10 @@ from facefill_jax.pretrained_nets.torchvision_nets import NETS
 
 SEEDS = 4  # answers a photo, for diversity
 NOT_AGAIN = {"passed": None, "not_computed": "pictures from elsewhere cannot be made again"}
-NO_MODEL = {"passed": None, "not_computed": "only models of ours have layouts and seeds to give"}
+NO_MODEL = {
+  "passed": None,
+  "not_computed": "only models of facefill_jax predict layouts and take seeds",
+}
 
 
 class KnownPixels:
