@@ -119,13 +119,13 @@ def _run(given) -> dict:
 
   mesh = sharding.local_mesh()
   faces = _pairs(given)
-  filler = _filler(given, faces, mesh)
+  candidate = _candidate(given, faces, mesh)
   measuring = [kind for kind in weights.KINDS if weights.metrics(kind)]
   judged_by = weights.load(given["weights"] or weights.default_directory(), measuring)
   written = (results.METRICS, results.TABLE, results.EXAMPLES, run_page.REPORT)
   with files.replacing_directory(given["out"], last=results.METRICS, replaced=written) as part:
     content = runner.evaluate(
-      filler, faces, part, judged_by=judged_by, batch_size=given["batch_size"], mesh=mesh,
+      candidate, faces, part, judged_by=judged_by, batch_size=given["batch_size"], mesh=mesh,
       about=_about(given, len(faces.source)), tell=_progress(),
     )  # fmt: skip
   run_page.write_report(given["out"])  # afterwards: hours of work are in their place by now
@@ -146,17 +146,18 @@ def _pairs(given):
   return pairs.Pairs(source, chosen, size, given["masks_per_photo"], known)
 
 
-def _filler(given, faces, mesh):
+def _candidate(given, faces, mesh):
   from facefill_jax.evaluation import fills, runner
+  from facefill_jax.filling.filler import Filler
 
   if given["model"] is not None:
     with model_failures():
-      model = fills.Model(given["model"], mesh, given["seed"])
-    return runner.Filler("model", model, model)
+      model = Filler.from_directory(given["model"], mesh=mesh)
+    return runner.Candidate.of_model(model, given["seed"])
   if given["outputs"] is not None:
     names = [pair.id for pair in faces.pairs]
-    return runner.Filler("outputs", fills.Outputs(str(given["outputs"]), names, given["size"]))
-  return runner.Filler(given["method"], fills.method(given["method"]))
+    return runner.Candidate("outputs", fills.Outputs(str(given["outputs"]), names, given["size"]))
+  return runner.Candidate(given["method"], fills.method(given["method"]))
 
 
 def _about(given, photos: int) -> dict:

@@ -5,7 +5,6 @@ Each is a `scoring.FillFn`: a batch in, {"whole": uint8 (b, h, w, 3), "layout": 
 
 import io
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 
 import jax
@@ -27,21 +26,6 @@ METHODS = {"telea": "telea", "ns": "navier_stokes", "mean_colour": "mean_colour"
 IDENTITY = "identity"
 """The photo as it is, its hidden pixels, too: what a perfect fill scores."""
 METHOD_NAMES = (*METHODS, IDENTITY)
-
-
-class Model:
-  """A model from disk, as a fill at any size: see `Filler`, which does it."""
-
-  def __init__(self, directory: str | os.PathLike, mesh, seed: int = 0):
-    """Raises model_files.ModelError: it cannot be used; the message says which file and why."""
-    self.filler, self._seed = Filler.from_directory(directory, mesh=mesh), seed
-    self.networks, self.params = self.filler.networks, self.filler.params
-    self.config, self.sha256 = self.filler.config, self.filler.sha256
-    self.resolution = self.filler.resolution
-
-  def __call__(self, batch: Mapping, seed: int | None = None) -> dict:
-    """See FillFn; another seed is another answer."""
-    return fill_batch(self.filler, batch, self._seed if seed is None else seed)
 
 
 def latent(seed: int, number: int) -> jax.Array:

@@ -144,25 +144,36 @@ class Tally:
     value = np.nan if statistic is None else statistic(np.ones(len(rows)))
     return None if np.isnan(value) else value
 
+  def means(self, reasons: Mapping[str, str], rows: np.ndarray | None = None) -> dict[str, float]:
+    """The metrics that have a value over the fills in `rows`, or all; no intervals.
 
-def score_all(fill: FillFn, batches: Sequence[Mapping], scorer: Scorer) -> dict[str, float]:
-  """Fills and scores batches that are in memory: key -> value, for metrics that have one.
+    Also photos (how many) and hole_ratio (mean). Metrics in `reasons` and those of sets are left
+    out.
+    """
+    rows = np.arange(len(self)) if rows is None else rows
+    keys = (metric.key for metric in measures.METRICS if not metric.of_set)
+    means = {key: self.value(key, rows) for key in keys if key not in reasons}
+    found = {key: value for key, value in means.items() if value is not None}
+    return {"photos": len(rows), "hole_ratio": float(self.hole_ratio[rows].mean()), **found}
 
-  The same numbers as an evaluation's, without their intervals; also photos (how many) and
-  hole_ratio (mean). Set metrics are left out.
+
+def score_all(
+  fill: FillFn, batches: Sequence[Mapping], scorer: Scorer, size: int | None = None
+) -> Tally:
+  """Fills and scores batches that are in memory; see `Tally.means`.
+
+  Args:
+    size: to which batches are padded, a multiple of the devices; None: that of the first.
   """
   count = sum(len(batch["photo"]) for batch in batches)
   if not count:
     raise ValueError("there is nothing to evaluate: no batches, or empty ones")
-  tally, size = Tally(count, scorer.keys), len(batches[0]["photo"])
+  tally, size = Tally(count, scorer.keys), size or len(batches[0]["photo"])
   for batch in batches:
     padded = pad_batch(batch, size)
     nameless = [""] * len(batch["photo"])
     tally.add(scorer(padded, fill(padded)), nameless, nameless)
-  keys = [metric.key for metric in measures.METRICS if not metric.of_set]
-  keys = [key for key in keys if key not in scorer.reasons]
-  found = {key: value for key in keys if (value := tally.value(key)) is not None}
-  return {"photos": count, "hole_ratio": float(tally.hole_ratio.mean()), **found}
+  return tally
 
 
 def array_on_disk(directory: str | None, name: str, shape: tuple, dtype) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from facefill_jax import sharding
 from facefill_jax.data.sources import spread
-from facefill_jax.evaluation import fills, measures, scoring
+from facefill_jax.evaluation import fills, scoring
 from facefill_jax.models.networks import STAGES, TEXTURE
 from facefill_jax.stages.objectives import ADVERSARIAL
 from facefill_jax.stages.step import attach_layout, make_batch
@@ -26,32 +26,26 @@ class Evaluation:
   """Fixed faces, filled and scored once.
 
   Attributes:
-    tally: the scores of each fill.
-    keys: the metrics that are shown.
+    tally: the scores of each fill; reasons: metrics that are not computed.
     filled: whether there is a texture network; else the photos came back as they are.
     whole: uint8 (n, h, w, 3) and layout: uint8 (n, h, w) of the first faces, as many as asked for.
   """
 
   tally: scoring.Tally
-  keys: tuple[str, ...]
+  reasons: Mapping[str, str]
   filled: bool
   whole: np.ndarray
   layout: np.ndarray
 
   def scores(self, rows: np.ndarray | None = None) -> dict[str, float]:
-    """Means over the fills in `rows` (all of them if None), of the metrics that have a value.
-
-    Of layouts alone without a texture network; else also photos (how many) and hole_ratio.
-    """
-    rows = np.arange(len(self.tally)) if rows is None else rows
-    means = {key: self.tally.value(key, rows) for key in self.keys}
-    found = {key: value for key, value in means.items() if value is not None}
+    """Means over the fills in `rows`, or all; of layouts alone without a texture network."""
+    found = self.tally.means(self.reasons, rows)
     if self.filled:
-      found["photos"], found["hole_ratio"] = len(rows), float(self.tally.hole_ratio[rows].mean())
-    return found
+      return found
+    return {name: value for name, value in found.items() if name.startswith("layout")}
 
 
-def evaluate(run, states, faces: Mapping, kept: int = 0) -> Evaluation:
+def evaluate(run, states, faces: Mapping, kept: int = 1) -> Evaluation:
   """Fills faces with the averages and scores them, each batch split over the mesh.
 
   Args:
@@ -60,25 +54,18 @@ def evaluate(run, states, faces: Mapping, kept: int = 0) -> Evaluation:
     faces: as of `pipeline.fixed_batch`.
     kept: how many of the fills the result keeps.
   """
-  resolution = faces["photo"].shape[1]
+  resolution, size, made = faces["photo"].shape[1], batch_size(run, faces), []
   filler, scorer = run.filler(states, resolution), run.scorer(resolution)
-  size = batch_size(run, faces)
-  tally, whole, layout = scoring.Tally(len(faces["photo"]), scorer.keys), [], []
-  for batch in scoring.slices(faces, size):
-    padded = scoring.pad_batch(batch, size)
-    found, number = fills.fill_batch(filler, padded), len(batch["photo"])
-    nameless = [""] * number
-    rows = tally.add(scorer(padded, found), nameless, nameless)
-    if rows.start < kept:
-      whole.append(found["whole"][:number])
-      layout.append(found["layout"][:number])
-  keys = [metric.key for metric in measures.METRICS if metric.key not in measures.SETS]
-  keys = [key for key in keys if key not in scorer.reasons]
-  filled = TEXTURE in states
-  if not filled:
-    keys = [key for key in keys if key.startswith("layout")]
-  kept_rows = [np.concatenate(x)[:kept] if x else np.zeros(0, np.uint8) for x in (whole, layout)]
-  return Evaluation(tally, tuple(keys), filled, *kept_rows)
+
+  def fill(batch):
+    found = fills.fill_batch(filler, batch)
+    if len(made) * size < kept:
+      made.append(found)
+    return found
+
+  tally = scoring.score_all(fill, list(scoring.slices(faces, size)), scorer, size)
+  whole, layout = (np.concatenate([x[name] for x in made])[:kept] for name in ("whole", "layout"))
+  return Evaluation(tally, scorer.reasons, TEXTURE in states, whole, layout)
 
 
 def batch_size(run, faces: Mapping) -> int:

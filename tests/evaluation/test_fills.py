@@ -8,7 +8,7 @@ from PIL import Image
 from facefill_jax import sharding
 from facefill_jax.evaluation import fills, pairs
 from facefill_jax.filling import classical, model_files
-from facefill_jax.filling.filler import Filled
+from facefill_jax.filling.filler import Filled, Filler
 from facefill_jax.filling.frame import Frame
 
 SIDE = 64
@@ -23,7 +23,7 @@ def directory(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(directory):
-  return fills.Model(directory, sharding.local_mesh(), seed=3)
+  return Filler.from_directory(directory, mesh=sharding.local_mesh())
 
 
 def batch_of(side, number=2):
@@ -39,11 +39,11 @@ def batch_of(side, number=2):
 
 def test_a_model_fills_holes_by_seed_and_leaves_the_rest(model):
   batch = batch_of(SIDE)
-  found, again = model(batch), model(batch, 3)
+  found, again = (fills.fill_batch(model, batch, 3) for _ in range(2))
   np.testing.assert_array_equal(found["whole"], again["whole"])
   known = ~batch["mask"][..., 0]
   np.testing.assert_array_equal(found["whole"][known], batch["photo"][known])
-  other = model(batch, 4)
+  other = fills.fill_batch(model, batch, 4)
   assert (other["whole"] != found["whole"]).any()
   np.testing.assert_array_equal(other["layout"], found["layout"])
   assert len(model.sha256) == 64 and model.resolution == SIDE
@@ -57,8 +57,8 @@ def test_a_model_of_another_resolution_sees_the_whole_square(model, monkeypatch)
     layout = np.full((96, 96), 5, np.uint8)
     return [Filled(np.full((96, 96, 3), 77, np.uint8), layout, r.frame, SIDE) for r in requests]
 
-  monkeypatch.setattr(model.filler, "fill_many", fill_many)
-  found = model(batch, 4)
+  monkeypatch.setattr(model, "fill_many", fill_many)
+  found = fills.fill_batch(model, batch, 4)
   assert [request.frame for request in asked] == [Frame(0, 0, 96)] * 2
   assert [request.seed for request in asked] == [4, 4]
   np.testing.assert_array_equal([r.photo for r in asked], batch["photo"])
@@ -116,4 +116,4 @@ def test_a_model_without_a_texture_network_cannot_fill(tmp_path):
   config = tiny_model.CONFIG | {"stages_trained": ["layout"]}
   model_files.save_model(tmp_path / "m", params, config)
   with pytest.raises(model_files.ModelError, match="no texture network"):
-    fills.Model(tmp_path / "m", sharding.local_mesh())
+    Filler.from_directory(tmp_path / "m")

@@ -74,9 +74,14 @@ def test_values_by_hand():
   assert score.reasons["hole_lpips_alex"] == "weights of lpips_alex are not given"
 
 
+def means(fill, batches):
+  score = scorer()
+  return scoring.score_all(fill, list(batches), score).means(score.reasons)
+
+
 def test_pooled_values_are_sums_before_ratios():
   batch = batch_of(5)
-  found = scoring.score_all(off_by_ten, list(scoring.slices(batch, 2)), scorer())
+  found = means(off_by_ten, scoring.slices(batch, 2))
   single = scorer()(batch, off_by_ten(batch))
   assert found["photos"] == 5 and found["hole_ratio"] == pytest.approx(0.375)
   assert found["hole_psnr"] == pytest.approx(single["hole_psnr"].mean(), rel=1e-6)
@@ -96,8 +101,8 @@ def test_padding_does_not_count():
     shapes.append(batch["photo"].shape)
     return off_by_ten(batch)
 
-  whole = scoring.score_all(off_by_ten, [batch], scorer())
-  split = scoring.score_all(fill, list(scoring.slices(batch, 2)), scorer())
+  whole = means(off_by_ten, [batch])
+  split = means(fill, scoring.slices(batch, 2))
   assert shapes == [(2, SIDE, SIDE, 3)] * 3
   assert whole.keys() == split.keys()
   for name, value in whole.items():
@@ -115,7 +120,7 @@ def test_a_photo_without_a_hole_has_no_hole_scores():
   assert found["hole_psnr"][1] == pytest.approx(100, abs=1e-3)
   assert found["laplacian_ratio"][1] == pytest.approx(1)
   assert np.isnan(found["layout_accuracy"]).all()  # nothing is labelled
-  every = scoring.score_all(lambda batch: perfect, [batch], scorer())
+  every = means(lambda batch: perfect, [batch])
   assert "layout_miou" not in every and every["frame_psnr"] == pytest.approx(100, abs=1e-3)
 
 
