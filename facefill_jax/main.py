@@ -52,12 +52,13 @@ def run(argv: list[str]) -> int:
 
 
 def _train(interruption: Interruption) -> None:
-  """ValueError, too, if jax has no device, or the device no room."""
+  """ValueError, too, if the device has no room."""
   import jax  # after the flags: --help need not import it
 
+  from facefill_jax import compile_cache
   from facefill_jax.training import loop
 
-  check_devices()
+  compile_cache.enable(lambda line: print(f"warning: {line}", file=sys.stderr))
   try:
     loop.train(_CONFIG.value, _WORKDIR.value, interruption)
   except jax.errors.JaxRuntimeError as error:
@@ -66,22 +67,6 @@ def _train(interruption: Interruption) -> None:
     raise ValueError(
       "the device has too little memory: give a smaller --config.batch_size, more "
       f"--config.micro_batches, or --config.remat=True ({str(error).splitlines()[0][:200]})"
-    ) from error
-
-
-def check_devices() -> None:
-  """Raises ValueError, one line, if JAX_PLATFORMS names what jax does not find here."""
-  import jax
-
-  try:
-    jax.devices()
-  except Exception as error:  # RuntimeError or, of some plugins, AssertionError
-    asked = os.environ.get("JAX_PLATFORMS")
-    if not asked:
-      raise
-    raise ValueError(
-      f"JAX_PLATFORMS={asked}, but jax finds no such device here (is jax[cuda13] or jax[tpu] "
-      "installed?); unset JAX_PLATFORMS for the CPU"
     ) from error
 
 

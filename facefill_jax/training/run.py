@@ -59,6 +59,7 @@ class Run:
     Raises:
       ValueError: the configuration or the data cannot be used; one line.
     """
+    sharding.check_devices()
     if jax.process_count() > 1:
       raise ValueError(
         f"{jax.process_count()} processes were started: training runs in one, on all its devices"
