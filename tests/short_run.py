@@ -12,7 +12,6 @@ from unittest import mock
 
 import jax
 
-from facefill_jax.filling import model_files
 from facefill_jax.models import networks
 from facefill_jax.training import loop as loop_lib
 
@@ -24,14 +23,9 @@ SIZES = {
 }
 
 
-@contextlib.contextmanager
 def with_size():
   """The size `micro` is known while the block runs."""
-  with (
-    mock.patch.object(networks, "SIZES", SIZES),
-    mock.patch.object(model_files, "SIZES", SIZES),
-  ):
-    yield
+  return mock.patch.object(networks, "SIZES", SIZES)
 
 
 def load(name: str):
