@@ -8,10 +8,12 @@ import dataclasses
 import importlib.util
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import jax
 
+from facefill_jax import main
 from facefill_jax.models import networks
 from facefill_jax.training import loop as loop_lib
 
@@ -26,6 +28,12 @@ SIZES = {
 def with_size():
   """The size `micro` is known while the block runs."""
   return mock.patch.object(networks, "SIZES", SIZES)
+
+
+def give_flags(monkeypatch, config, workdir, debug=False) -> None:
+  """What the command line would have said to `main.run`."""
+  for name, value in (("_CONFIG", config), ("_WORKDIR", str(workdir)), ("_DEBUG", debug)):
+    monkeypatch.setattr(main, name, SimpleNamespace(value=value))
 
 
 def load(name: str):
