@@ -114,7 +114,6 @@ def _run(given) -> dict:
   """Evaluates into a directory that takes the place of --out when all is done."""
   from facefill_jax import files, sharding
   from facefill_jax.evaluation import results, runner
-  from facefill_jax.evaluation.report import run_page
   from facefill_jax.pretrained_nets import weights
 
   mesh = sharding.local_mesh()
@@ -122,12 +121,14 @@ def _run(given) -> dict:
   candidate = _candidate(given, faces, mesh)
   measuring = [kind for kind in weights.KINDS if weights.metrics(kind)]
   judged_by = weights.load(given["weights"] or weights.default_directory(), measuring)
-  written = (results.METRICS, results.TABLE, results.EXAMPLES, run_page.REPORT)
+  written = (results.METRICS, results.TABLE, results.EXAMPLES, results.REPORT)
   with files.replacing_directory(given["out"], last=results.METRICS, replaced=written) as part:
     content = runner.evaluate(
       candidate, faces, part, judged_by=judged_by, batch_size=given["batch_size"], mesh=mesh,
       about=_about(given, len(faces.source)), tell=_progress(),
     )  # fmt: skip
+  from facefill_jax.evaluation.report import run_page  # loads Matplotlib: seconds
+
   run_page.write_report(given["out"])  # afterwards: hours of work are in their place by now
   return content
 

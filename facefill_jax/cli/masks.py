@@ -120,7 +120,7 @@ def stats(options, protocol, count, size, seed, labels, as_json, verbose) -> Non
   options["verbose"] = verbose
   try:
     if Path(protocol).is_dir() and protocol not in patterns.NAMES:
-      found = FolderMasks(protocol)
+      found = FolderMasks(protocol, most=1.0)  # counted, and said: not refused
       names = found.names[:count]
       ratios = [(name, files.ratio(found[i])) for i, name in enumerate(names)]
     else:

@@ -1,4 +1,4 @@
-"""From the bytes of a picture file to arrays: photos, label maps, brightness; nearest resizing."""
+"""Decoding picture files: photos, label maps, brightness; what is accepted; nearest resizing."""
 
 import io
 import re

@@ -106,7 +106,7 @@ def read_with(files: Files, name: str, decode, where: str = ""):
   try:
     return decode(files.read(name))
   except DAMAGED as error:
-    # With an errno it is the system that speaks, of a file it cannot give, and not a decoder.
+    # An errno means that the system could not read the file, not that its content is damaged.
     from_system = isinstance(error, OSError) and error.errno is not None
     kind = ValueError if from_system else BadRecordError
     raise kind(f"{where} cannot be read: {reason(error)}") from error
@@ -138,7 +138,7 @@ def _list_zip(path: str, what: str) -> list[str]:
   if any(entry.flag_bits & 1 for entry in entries):
     raise ValueError(f"{what}: {path} is encrypted; give a .zip without a password")
   names = [entry.filename for entry in entries if not entry.is_dir()]
-  for name in names:  # what is made of a file gets its name
+  for name in names:  # outputs are named after these
     if name.startswith("/") or ".." in name.split("/"):
       raise ValueError(f"{what}: {path} has an entry that leads out of it: {name}")
   return names

@@ -60,7 +60,7 @@ def read_mask(
 
 def examine_mask(
   picture: Image.Image | bytes, where: str, size: tuple[int, int] | None = None,
-  orientation: int = 1,
+  orientation: int = 1, most: float = MOST,
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
   """Reads a mask.
 
@@ -69,6 +69,7 @@ def examine_mask(
     where: what to call it in messages.
     size: (height, width) of the upright photo; None: any size is right.
     orientation: the EXIF orientation that was applied to the photo.
+    most: see `check_hole`.
 
   Returns:
     bool (h, w), True = hole; and what its owner should know, without `where`.
@@ -83,17 +84,17 @@ def examine_mask(
     mask, resized = fit(mask, size, where, orientation)
     remarks += resized
   try:
-    return mask, remarks + check_hole(mask, where)
+    return mask, remarks + check_hole(mask, where, most)
   except ValueError as error:
     hint = "" if grey.max() >= WHITE else f"; its brightest pixel is {grey.max()} of 255"
     raise ValueError(f"{error}{_LAID if transparent else hint}") from error
 
 
-def check_hole(mask: np.ndarray, where: str) -> list[str]:
+def check_hole(mask: np.ndarray, where: str, most: float = MOST) -> list[str]:
   """Looks at bool (h, w), True = hole: [] or the remark that it may be inverted.
 
   Raises:
-    ValueError: there is no hole, or more than 95 % are hole.
+    ValueError: there is no hole, or a larger share than `most`.
   """
   share = float(mask.mean())
   if not mask.any():
@@ -101,7 +102,7 @@ def check_hole(mask: np.ndarray, where: str) -> list[str]:
       f"{where}: nothing to fill: the mask has no hole; white ({WHITE}..255) is the hole, black is "
       "known"
     )
-  if share > MOST:
+  if share > most:
     raise ValueError(
       f"{where}: {100 * share:.1f} % of the mask is hole; white = hole here: invert the mask if "
       "yours is the other way round"

@@ -110,15 +110,21 @@ FAMILIES = ("psnr", "ssim", "perceptual", "set", "identity", "layout")
 """In the order in which one asks for them."""
 
 
-def _of_both(name, title, better, implementation, value, **more) -> tuple[Metric, ...]:
-  """The metric over hole pixels, and over the frame. value: (batch, mask or None) -> (b,)."""
-  # The hole's stands for its family, and is shown: the frame flatters small holes.
-  told = {name: more.pop(name) for name in ("family", "main") if name in more}
+def _of_both(
+  name, title, better, implementation, value, family="", main=(), **more
+) -> tuple[Metric, ...]:
+  """The metric over hole pixels, and over the frame.
+
+  Args:
+    value: (batch, mask or None) -> (b,).
+    family: that the hole's stands for: the frame flatters small holes.
+    main: of which regions it is shown.
+  """
   return (
     Metric(f"{HOLE}_{name}", title, better, HOLE, f"{implementation}, over hole pixels",
-           lambda fills: value(fills, fills.mask), **more, **told),
+           lambda fills: value(fills, fills.mask), family=family, main=HOLE in main, **more),
     Metric(f"{FRAME}_{name}", title, better, FRAME, f"{implementation}, over the frame",
-           lambda fills: value(fills, None), **more),
+           lambda fills: value(fills, None), main=FRAME in main, **more),
   )  # fmt: skip
 
 
@@ -131,7 +137,7 @@ def _lpips(net: str) -> tuple[Metric, ...]:
   title = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}[net]
   return _of_both(
     kind, f"LPIPS, {title}", "lower", f"LPIPS v0.1 with {net}, spatial for the hole", value,
-    family="perceptual", main=True, judge=kind, side=lpips.MIN_SIDE[net],
+    family="perceptual", main=(HOLE,), judge=kind, side=lpips.MIN_SIDE[net],
   )  # fmt: skip
 
 
@@ -172,7 +178,7 @@ METRICS: tuple[Metric, ...] = (
             lambda fills, where: image.l1(fills.whole, fills.truth, where) / image.PEAK),
   *_of_both("psnr", "PSNR", "higher", "PSNR of the mean square on RGB; at most 100",
             lambda fills, where: image.psnr(fills.whole, fills.truth, where),
-            unit="dB", family="psnr", main=True),
+            unit="dB", family="psnr", main=(HOLE, FRAME)),
   _ssim("gaussian_11", lambda fills: fills.mask, key="hole_ssim", title="SSIM", region=HOLE,
         implementation=f"{_GAUSSIAN}, map mirrored at the frame, over hole pixels",
         family="ssim", main=True),
@@ -192,7 +198,7 @@ METRICS: tuple[Metric, ...] = (
          parts=_laplacian, main=True),
   *_lpips("alex"), *_lpips("vgg"), *_lpips("squeeze"),
   *_of_both("squeezenet", "SqueezeNet distance", "lower", _SQUEEZENET, _squeezenet_distance,
-            family="perceptual", main=True, judge="squeezenet_caffe", side=squeezenet.MIN_SIDE),
+            family="perceptual", main=(HOLE,), judge="squeezenet_caffe", side=squeezenet.MIN_SIDE),
   Metric("identity", "Identity similarity", "higher", FRAME, "cosine of face embeddings",
          value=_identity, family="identity", main=True, judge="mobileface"),
   Metric("layout_miou", "Layout mIoU", "higher", HOLE,
@@ -223,6 +229,11 @@ def find(key: str) -> Metric | None:
 @functools.cache
 def _by_key() -> dict[str, Metric]:
   return {metric.key: metric for metric in METRICS}
+
+
+def shown() -> list[Metric]:
+  """The main metrics, those of the hole first."""
+  return sorted((m for m in METRICS if m.main), key=lambda metric: metric.region != HOLE)
 
 
 def leading(has_value: Callable[[str], bool]) -> dict[str, str]:

@@ -20,7 +20,7 @@ from facefill_jax.data import opening
 from facefill_jax.data.decoding import resize_nearest
 from facefill_jax.data.drawn.faces import DrawnFaces
 from facefill_jax.data.file_tree import natural
-from facefill_jax.data.sources import ids_of, spread  # noqa: F401
+from facefill_jax.data.sources import ids_of
 from facefill_jax.data.squares import centre_square
 
 BIN_EDGES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)

@@ -25,6 +25,7 @@ import jax
 import numpy as np
 
 from facefill_jax import __version__, images, sharding
+from facefill_jax.data.sources import spread
 from facefill_jax.evaluation import (
   checks,
   examples,
@@ -200,7 +201,7 @@ def _checks(candidate: Candidate, faces, batch_size: int, judged_by: Mapping) ->
     )
 
   def some(name):
-    return faces.batches(batch_size, pairs.spread(len(faces), CHECKED[name]))
+    return faces.batches(batch_size, spread(len(faces), CHECKED[name]))
 
   found = {
     "layout_from_known_only": checks.known_only(candidate.fill, some("known_only"), batch_size)
@@ -208,7 +209,7 @@ def _checks(candidate: Candidate, faces, batch_size: int, judged_by: Mapping) ->
   model = candidate.model
   if model is None:
     return found | dict.fromkeys(("layout_adherence", "diversity"), checks.NO_MODEL)
-  picks = pairs.spread(len(faces), CHECKED["layout_adherence"])
+  picks = spread(len(faces), CHECKED["layout_adherence"])
   batches = list(faces.at(model.resolution).batches(batch_size, picks))
   photos = [faces.pairs[k].photo for k in picks]
   found["layout_adherence"] = layout_adherence.measure(

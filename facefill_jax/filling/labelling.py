@@ -12,9 +12,12 @@ import numpy as np
 from PIL import Image
 
 from facefill_jax import files
+from facefill_jax.data import squares
 from facefill_jax.data.bad_records import BadRecordError
 from facefill_jax.data.decoding import read_grey, read_labels
-from facefill_jax.data.sources import Files, match, read_with
+from facefill_jax.data.file_tree import Files, read_with
+from facefill_jax.data.pairing import key
+from facefill_jax.data.sources import match
 from facefill_jax.data.vocabularies import OURS, Vocabulary
 from facefill_jax.filling.filler import Filler
 from facefill_jax.filling.frame import Frame
@@ -89,8 +92,7 @@ class Labeller:
 
 def centre_square(height: int, width: int) -> Frame:
   """The square that training cuts out of a photo when nothing is moved at random."""
-  side = min(height, width)
-  return Frame((height - side) // 2, (width - side) // 2, side)
+  return Frame(*squares.centre_square(height, width))
 
 
 @dataclass(frozen=True)
@@ -152,13 +154,12 @@ class Outputs:
 
 
 def check_names(names: list[str]) -> None:
-  """Raises ValueError if two photos differ in their endings only: one layout for both."""
+  """Raises ValueError if two photos would share a layout, by the names of `data.pairing`."""
   seen = {}
   for name in names:
-    stem = os.path.splitext(name)[0]
-    if stem in seen:
-      raise ValueError(f"{seen[stem]} and {name} would share the layout {stem}.png; rename one")
-    seen[stem] = name
+    other = seen.setdefault(key(name), name)
+    if other != name:
+      raise ValueError(f"{other} and {name} would share the layout {key(name)}.png; rename one")
 
 
 def label_source(

@@ -150,7 +150,10 @@ def predict_layout_twice(
   Better layouts at twice the cost, for fills and labels; a mirrored photo gets the mirrored layout.
   Training looks once.
   """
-  mirror = lambda x: x[:, :, ::-1]  # noqa: E731
+
+  def mirror(x):
+    return x[:, :, ::-1]
+
   layout, features = predict_layout(
     net, params, images.interleave(photo, mirror(photo)), images.interleave(mask, mirror(mask))
   )

@@ -10,9 +10,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from facefill_jax.data.masks.training import spread
 from facefill_jax.data.sets.records import Records
-from facefill_jax.data.sources import Folder, Subset, ids_of
+from facefill_jax.data.sources import Folder, Subset, ids_of, spread
 
 SAMPLE = 64  # photos whose contents are compared
 _PATHS = ("path", "labels", "confidence", "held_out_path", "held_out_labels")

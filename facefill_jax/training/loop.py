@@ -16,7 +16,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from facefill_jax import files, sharding
-from facefill_jax.data.masks.training import spread
+from facefill_jax.data.sources import spread
 from facefill_jax.evaluation.sample_grid import sample_grid, save_picture
 from facefill_jax.models.networks import LAYOUT, TEXTURE
 from facefill_jax.stages.stage import Judges

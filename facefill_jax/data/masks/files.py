@@ -1,4 +1,4 @@
-"""Sets of masks on disk: written so that anybody can check them, and counted.
+"""Sets of masks on disk, with a manifest to check them by, and statistics of hole ratios.
 
 A set is a directory of 1-bit PNGs, 00000.png, ... (white = hole), and a `manifest.json`:
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from facefill_jax.data.decoding import DAMAGED, ENDINGS, resize_nearest
 from facefill_jax.data.file_tree import Files
-from facefill_jax.data.mask_pictures import examine_mask
+from facefill_jax.data.mask_pictures import MOST, examine_mask
 
 _log = logging.getLogger(__name__)
 
@@ -17,8 +17,9 @@ _log = logging.getLogger(__name__)
 class FolderMasks:
   """The masks of a directory tree or .zip, by relative path: `masks[i]` is bool (h, w)."""
 
-  def __init__(self, path: str):
-    """ValueError if the path does not exist or holds no pictures."""
+  def __init__(self, path: str, most: float = MOST):
+    """ValueError if the path does not exist or holds no pictures. most: see `check_hole`."""
+    self._most = most
     self._files = Files(path, ENDINGS, "masks")
     self.names = self._files.names
     self.path = self._files.path
@@ -30,7 +31,7 @@ class FolderMasks:
   def __getitem__(self, index: int) -> np.ndarray:
     """One mask at its own size; ValueError names a file that is none. A remark is logged."""
     name = self.names[index]
-    mask, remarks = _examine(lambda: self._files.read(name), self._files.where(name))
+    mask, remarks = _examine(lambda: self._files.read(name), self._files.where(name), self._most)
     for remark in remarks:
       self.say(index, remark)
     return mask
@@ -59,9 +60,11 @@ def load_mask(path: str, size: tuple[int, int] | None = None) -> np.ndarray:
   return mask if size is None else resize_nearest(mask, size)
 
 
-def _examine(read: Callable[[], bytes], where: str) -> tuple[np.ndarray, list[str]]:
+def _examine(
+  read: Callable[[], bytes], where: str, most: float = MOST
+) -> tuple[np.ndarray, list[str]]:
   try:
     data = read()
   except DAMAGED as error:
     raise ValueError(f"{where} cannot be read as a mask: {type(error).__name__}") from error
-  return examine_mask(data, where)
+  return examine_mask(data, where, most=most)

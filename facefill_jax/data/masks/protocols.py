@@ -1,4 +1,4 @@
-"""Mask protocols by name: the ones that are drawn (`mask_patterns`), and two that read files.
+"""Mask protocols by name: the ones that are drawn (`patterns`), and two that read files.
 
     parts:CLASS,...[@RADIUS]   parts of a face, from label maps; classes as in labels.CLASSES
     folder:DIR                 the masks of a directory or .zip
@@ -23,7 +23,7 @@ NAMES = (*patterns.NAMES, "parts:CLASS,...", "folder:DIR")
 
 
 class Drawn:
-  """A protocol of `mask_patterns`."""
+  """A protocol of `patterns`."""
 
   count = None
 

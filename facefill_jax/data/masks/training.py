@@ -1,4 +1,4 @@
-"""Holes: kinds that are drawn, kinds that are read from files, and a mix of them by weight.
+"""Masks for training: several kinds, drawn or read from files, mixed by weight.
 
 Everywhere here a mask is bool (h, w), True = hole.
 """
@@ -50,7 +50,7 @@ class MaskMix:
         border: all but a window in the centre (outpainting);
         part: one face part that the labels have, dilated; a box if they have none;
         empty: no hole; folder: a random file of `folder`, flipped and turned at random;
-        lama_thick, mat_large, ... (PROTOCOLS): as `mask_patterns` draws them, for square photos.
+        lama_thick, mat_large, ... (PROTOCOLS): as `patterns` draws them, for square photos.
       folder: directory tree or .zip of masks, white = hole; needed by the kind `folder`.
       ratio: (low, high) hole share wanted of every kind but `empty`. A mask is drawn again, up
         to 8 times, until it lies within; then the closest one is taken (a half stays a half).
@@ -125,7 +125,7 @@ class MaskMix:
 
 
 def draw_protocol(name: str, rng: np.random.Generator, size) -> np.ndarray:
-  """A mask of `mask_patterns` under a random seed: bool `size`, which must be square."""
+  """A mask of `patterns` under a random seed: bool `size`, which must be square."""
   if size[0] != size[1]:
     raise ValueError(f"masks of the kind {name!r} are square, the photo is {size[1]} x {size[0]}")
   return patterns.draw(name, int(rng.integers(2**62)), 0, size[0])

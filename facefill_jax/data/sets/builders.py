@@ -1,6 +1,6 @@
-"""From downloaded data sets to records: one file for each set that can be read, and the build.
+"""The data sets that can be built, by name; each has a file of its own.
 
-What a set's file gives is a source (see `data.sources`) of its photos as downloaded, with
+Each gives a source (see `data.sources`) of its photos as downloaded, with
   ids        names of the photos
   numbers    their numbers in CelebA, from 1; 0 if unknown
   official   the part that the set itself puts each in: train, validation, test or ""

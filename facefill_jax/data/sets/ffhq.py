@@ -80,7 +80,7 @@ class FFHQ:
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
-  """68 landmarks in dlib's order, (68, 2) -> float32 (5, 2), in the order of `data.records`."""
+  """68 landmarks in dlib's order, (68, 2) -> float32 (5, 2), in the order of `records`."""
   eyes = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
   return np.stack([*eyes, landmarks[30], landmarks[48], landmarks[54]]).astype(np.float32)
 
