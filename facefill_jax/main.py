@@ -72,6 +72,8 @@ def _train(interruption: Interruption) -> None:
 
 def parse(argv: list[str]) -> list[str]:
   """absl's flags; any mistake in them, or in a configuration file, is one line and exit code 2."""
+  # Shells expand ~ only where a word begins.
+  argv = [re.sub(r"(?<=^--config=)~.*", _at_home, argument) for argument in argv]
   try:
     rest = flags.FLAGS(argv)
     _CONFIG.value.keys()  # a missing file shows only here
@@ -103,6 +105,10 @@ def reason(argv: list[str]) -> str:
         return f"--config.{path}: {where} has no key {key!r}; valid keys: {', '.join(keys)}"
       section, where = section[key], f"{where}.{key}"
   return ""
+
+
+def _at_home(path: re.Match) -> str:
+  return os.path.expanduser(path[0])
 
 
 def _say(error: Exception | str) -> None:

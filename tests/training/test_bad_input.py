@@ -26,6 +26,7 @@ USAGE = {  # arguments -> words of the line
 FILES = {
   "unknown variant": (("--config=configs/folder.py:bogus",), "'bogus'", "smoke, small, base"),
   "no such file": (("--config=configs/foldr.py",), "configs/foldr.py: no such file", "FILE.py"),
+  "at home": (("--config=~/foldr.py",), "/foldr.py: no such file"),
   "not a program": (("--config=README.md",), "README.md"),
   "no workdir": (("--config=configs/folder.py",), "--workdir must have a value"),
   "no config": (("--workdir=x",), "--config must have a value"),

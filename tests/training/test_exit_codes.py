@@ -87,7 +87,7 @@ def test_every_path_may_begin_at_home(monkeypatch):
 
 
 def test_where_nobody_has_a_home(monkeypatch):
-  monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+  monkeypatch.setenv("HOME", "")
   with pytest.raises(ValueError, match="~/run: no home directory is known here"):
     from_config.full_path("~/run")
   assert from_config.full_path("~notes") == "~notes"
