@@ -1,4 +1,4 @@
-"""What a verb that computes does first: is the device there, and where are compiled programs kept."""
+"""What a verb that computes does first: look for the device, and for programs compiled before."""
 
 import click
 
