@@ -6,9 +6,11 @@ an object appears whole or not at all by nature: files are made in a local folde
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -192,6 +194,47 @@ def check_writable_directory(target: PathLike) -> None:
   for place in {folder, folder.parent} if folder == target else {folder}:
     if not os.access(place, os.W_OK | os.X_OK):
       raise PermissionError(f"{target}: no permission to write in {place}")
+
+
+@contextlib.contextmanager
+def locked(path: PathLike, taken: str) -> Iterator[None]:
+  """Keeps a local file or directory to this process while the block runs.
+
+  The lock is the kernel's (flock): it ends with the process, however that ends, so that no stale
+  lock is ever left. A file, which is made, also holds the process and its machine while it is
+  locked; it stays behind, empty. In a bucket and on file systems without locks nothing is kept.
+
+  Args:
+    path: of a file, or of an existing directory.
+    taken: what to say if another process holds the lock, say "/runs/a: another run is at work".
+
+  Raises:
+    ValueError: another process holds it; `taken`, and which process if that is known.
+  """
+  if is_remote(path):
+    yield
+    return
+  import fcntl  # not on Windows, where the rest of this module works
+
+  file = os.path.isfile(path) or not os.path.exists(path)
+  handle = os.open(path, os.O_RDWR | os.O_CREAT if file else os.O_RDONLY, 0o666)
+  try:
+    try:
+      fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      if error.errno in (errno.EAGAIN, errno.EACCES):
+        holder = os.read(handle, 200).decode("utf-8", "replace").strip() if file else ""
+        raise ValueError(f"{taken}{f' ({holder})' if holder else ''}") from error
+      if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+        raise
+    if file:
+      os.ftruncate(handle, 0)
+      os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    yield
+    if file:
+      os.ftruncate(handle, 0)
+  finally:
+    os.close(handle)
 
 
 def sha256(path: PathLike) -> str:

@@ -12,6 +12,7 @@ from unittest import mock
 
 import jax
 
+from facefill_jax.filling import model_files
 from facefill_jax.models import networks
 from facefill_jax.training import loop as loop_lib
 
@@ -21,6 +22,16 @@ SIZES = {
   **networks.SIZES,
   SIZE: networks.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8),
 }
+
+
+@contextlib.contextmanager
+def with_size():
+  """The size `micro` is known while the block runs."""
+  with (
+    mock.patch.object(networks, "SIZES", SIZES),
+    mock.patch.object(model_files, "SIZES", SIZES),
+  ):
+    yield
 
 
 def load(name: str):
@@ -68,7 +79,7 @@ def train(c, workdir: Path) -> Finished:
 
   original = loop_lib.loop
   with (
-    mock.patch.object(networks, "SIZES", SIZES),
+    with_size(),
     mock.patch.object(loop_lib, "loop", loop),
     contextlib.redirect_stderr(err),
     contextlib.redirect_stdout(out),

@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 from etils import epath
@@ -82,6 +84,32 @@ def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path):
   with files.replacing_directory(target) as new:
     (new / "b").write_text("3")
   assert os.listdir(target) == ["b"] and os.listdir(tmp_path / "in") == ["model"]
+
+
+@pytest.mark.parametrize("name", ["lock", "."])
+def test_a_lock_is_held_by_one_and_freed_by_the_block(tmp_path, name):
+  path = tmp_path / name
+  with files.locked(path, "in use"):
+    with pytest.raises(ValueError, match="in use") as caught, files.locked(path, "in use"):
+      pass
+    if name == "lock":
+      assert f"(process {os.getpid()} on " in str(caught.value)
+  with files.locked(path, "in use"):
+    pass
+  assert os.listdir(tmp_path) == ([] if name == "." else ["lock"])
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path):
+  path = tmp_path / "lock"
+  program = (
+    "import os, sys; from facefill_jax import files\n"
+    "with files.locked(sys.argv[1], ''): os.kill(os.getpid(), 9)"
+  )
+  done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+  assert done.returncode == -9 and path.read_text().startswith("process ")
+  with files.locked(path, "in use"):
+    assert f"process {os.getpid()} " in path.read_text()
+  assert path.read_text() == ""
 
 
 def test_paths_as_people_write_them(monkeypatch):

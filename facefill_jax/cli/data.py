@@ -45,7 +45,8 @@ def build(
   """Build the data set NAME from its download: celebamask_hq, ffhq, folder_faces, celeb_a or
   celeb_a_hq.
 
-  Killed, it goes on where it was when it is started again. README.md says how to get each set.
+  Killed, it goes on where it was when it is started again. facefill_jax/data/README.md says how to
+  get each set.
   """
   options["verbose"] = verbose
   from facefill_jax.data.sets import build as build_lib

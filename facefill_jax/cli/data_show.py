@@ -45,8 +45,8 @@ def show(
     raise click.UsageError(f"{output}: no such folder {output.parent}")
   if output.exists() and not overwrite:
     raise click.UsageError(f"{output}: exists; give --overwrite to replace it")
-  from facefill_jax.data.masks.training import spread
   from facefill_jax.data.opening import open_source
+  from facefill_jax.data.sources import spread
   from facefill_jax.filling import photo_files, photo_output
 
   try:
@@ -89,10 +89,10 @@ def contact_sheet(items, count: int, columns: int, size: int) -> np.ndarray:
 
 def _pair(item: dict, size: int) -> tuple[np.ndarray, np.ndarray]:
   """Photo and photo under its layout, uint8 (size, size, 3) each."""
-  from facefill_jax.data.squares import cut, random_square
+  from facefill_jax.data.squares import centre_square, cut
   from facefill_jax.labels import VOID, colourise
 
-  square = random_square(item["labels"].shape, (1.0, 1.0), None)
+  square = centre_square(*item["labels"].shape)
   photo, labels = cut(item["photo"], item["labels"], square, size)
   mixed = (photo.astype(np.uint16) + colourise(labels) + 1) // 2
   return photo, np.where((labels == VOID)[..., None], photo, mixed.astype(np.uint8))

@@ -1,4 +1,4 @@
-"""What a verb that computes does first: look for the device, and for programs compiled before."""
+"""What every verb that computes does first: is the device there, where do compiled programs go."""
 
 import click
 

@@ -44,10 +44,11 @@ _METHODS = ("telea", "ns", "mean_colour", "identity")
 def evaluate(context, **given) -> None:
   """Score fills against the truth, in the hole and over the frame, with intervals.
 
-  Photo i, by name, gets mask i (of each bin; several with --masks-per-photo), starting over at the
-  end. Photos are cut to their centre squares and resized by Lanczos, masks by nearest. Pictures of
-  --outputs are named as their photos: a/7.png for a/7.jpg; with several masks a photo
-  a/7_mask000.png, a/7_mask001.png, ...; with bins in folders of their names: 10-20/a/7.png.
+  A photo gets the mask of its name (one of each bin). If no mask is named as a photo, photo i gets
+  mask i (several with --masks-per-photo), starting over at the end. Photos are cut to their centre
+  squares and resized by Lanczos, masks by nearest. Pictures of --outputs are named as their photos:
+  a/7.png for a/7.jpg; with several masks a photo a/7_mask000.png, a/7_mask001.png, ...; with bins
+  in folders of their names: 10-20/a/7.png.
 
   --out gets per_image.csv, metrics.json, examples/ and report.html.
   """
@@ -113,49 +114,51 @@ def _run(given) -> dict:
   """Evaluates into a directory that takes the place of --out when all is done."""
   from facefill_jax import files, sharding
   from facefill_jax.evaluation import results, runner
-  from facefill_jax.evaluation.report import run_page
   from facefill_jax.pretrained_nets import weights
 
   mesh = sharding.local_mesh()
   faces = _pairs(given)
-  filler = _filler(given, faces, mesh)
+  candidate = _candidate(given, faces, mesh)
   measuring = [kind for kind in weights.KINDS if weights.metrics(kind)]
   judged_by = weights.load(given["weights"] or weights.default_directory(), measuring)
-  written = (results.METRICS, results.TABLE, results.EXAMPLES, run_page.REPORT)
+  written = (results.METRICS, results.TABLE, results.EXAMPLES, results.REPORT)
   with files.replacing_directory(given["out"], last=results.METRICS, replaced=written) as part:
     content = runner.evaluate(
-      filler, faces, part, judged_by=judged_by, batch_size=given["batch_size"], mesh=mesh,
+      candidate, faces, part, judged_by=judged_by, batch_size=given["batch_size"], mesh=mesh,
       about=_about(given, len(faces.source)), tell=_progress(),
     )  # fmt: skip
+  from facefill_jax.evaluation.report import run_page  # loads Matplotlib: seconds
+
   run_page.write_report(given["out"])  # afterwards: hours of work are in their place by now
   return content
 
 
 def _pairs(given):
-  from facefill_jax.evaluation import pairs
+  from facefill_jax.evaluation import holes, pairs
 
   size, labels = given["size"], str(given["labels"])
   source = pairs.open_photos(given["photos"], size, labels)
+  ids = pairs.ids_of(source)
   if given["masks"] is not None:
-    holes = pairs.FolderHoles(given["masks"])
+    chosen = holes.FolderHoles(given["masks"], ids)
   else:
-    ids = pairs.ids_of(source)
-    holes = pairs.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
+    chosen = holes.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
   known = pairs.is_labelled(given["photos"], source, labels)
-  return pairs.Pairs(source, holes, size, given["masks_per_photo"], known)
+  return pairs.Pairs(source, chosen, size, given["masks_per_photo"], known)
 
 
-def _filler(given, faces, mesh):
+def _candidate(given, faces, mesh):
   from facefill_jax.evaluation import fills, runner
+  from facefill_jax.filling.filler import Filler
 
   if given["model"] is not None:
     with model_failures():
-      model = fills.Model(given["model"], mesh, given["seed"])
-    return runner.Filler("model", model, model)
+      model = Filler.from_directory(given["model"], mesh=mesh)
+    return runner.Candidate.of_model(model, given["seed"])
   if given["outputs"] is not None:
     names = [pair.id for pair in faces.pairs]
-    return runner.Filler("outputs", fills.Outputs(str(given["outputs"]), names, given["size"]))
-  return runner.Filler(given["method"], fills.method(given["method"]))
+    return runner.Candidate("outputs", fills.Outputs(str(given["outputs"]), names, given["size"]))
+  return runner.Candidate(given["method"], fills.method(given["method"]))
 
 
 def _about(given, photos: int) -> dict:

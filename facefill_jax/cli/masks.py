@@ -115,12 +115,12 @@ def stats(options, protocol, count, size, seed, labels, as_json, verbose) -> Non
   Sub-folders are counted one by one, too. A protocol's name comes first: write ./box for a folder.
   """
   from facefill_jax.data.masks import files, patterns
-  from facefill_jax.data.masks.training import FolderMasks
+  from facefill_jax.data.masks.folder import FolderMasks
 
   options["verbose"] = verbose
   try:
     if Path(protocol).is_dir() and protocol not in patterns.NAMES:
-      found = FolderMasks(protocol)
+      found = FolderMasks(protocol, most=1.0)  # counted, and said: not refused
       names = found.names[:count]
       ratios = [(name, files.ratio(found[i])) for i, name in enumerate(names)]
     else:

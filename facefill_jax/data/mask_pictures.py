@@ -21,7 +21,8 @@ from facefill_jax.data.decoding import (
   DAMAGED,
   FORMATS,
   ORIENTATION,
-  PIXEL_CAP,
+  check_pixels,
+  from_16_bits,
   reason,
   resize_nearest,
 )
@@ -59,7 +60,7 @@ def read_mask(
 
 def examine_mask(
   picture: Image.Image | bytes, where: str, size: tuple[int, int] | None = None,
-  orientation: int = 1,
+  orientation: int = 1, most: float = MOST,
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
   """Reads a mask.
 
@@ -68,6 +69,7 @@ def examine_mask(
     where: what to call it in messages.
     size: (height, width) of the upright photo; None: any size is right.
     orientation: the EXIF orientation that was applied to the photo.
+    most: see `check_hole`.
 
   Returns:
     bool (h, w), True = hole; and what its owner should know, without `where`.
@@ -82,22 +84,25 @@ def examine_mask(
     mask, resized = fit(mask, size, where, orientation)
     remarks += resized
   try:
-    return mask, remarks + check_hole(mask, where)
+    return mask, remarks + check_hole(mask, where, most)
   except ValueError as error:
     hint = "" if grey.max() >= WHITE else f"; its brightest pixel is {grey.max()} of 255"
     raise ValueError(f"{error}{_LAID if transparent else hint}") from error
 
 
-def check_hole(mask: np.ndarray, where: str) -> list[str]:
+def check_hole(mask: np.ndarray, where: str, most: float = MOST) -> list[str]:
   """Looks at bool (h, w), True = hole: [] or the remark that it may be inverted.
 
   Raises:
-    ValueError: there is no hole, or more than 95 % are hole.
+    ValueError: there is no hole, or a larger share than `most`.
   """
   share = float(mask.mean())
   if not mask.any():
-    raise ValueError(f"{where}: nothing to fill: the mask has no hole (white = hole)")
-  if share > MOST:
+    raise ValueError(
+      f"{where}: nothing to fill: the mask has no hole; white ({WHITE}..255) is the hole, black is "
+      "known"
+    )
+  if share > most:
     raise ValueError(
       f"{where}: {100 * share:.1f} % of the mask is hole; white = hole here: invert the mask if "
       "yours is the other way round"
@@ -125,8 +130,7 @@ def fit(
   if orientation in _TURNS and (h, w) == (width, height):
     turned = Image.fromarray(mask).transpose(_TURNS[orientation])
     return np.array(turned), ["turned as the EXIF orientation turns its photo"]
-  # Both sides were rounded: equal aspects differ by half a pixel a side at most.
-  if 2 * abs(w * height - h * width) <= max(h + w, height + width):
+  if same_aspect(mask.shape, size):
     return resize_nearest(mask, size), [
       f"is {w} x {h} and the photo {width} x {height}: resized to it"
     ]
@@ -136,19 +140,22 @@ def fit(
   )
 
 
+def same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
+  """Whether two (height, width) are of one picture at two sizes, both sides rounded."""
+  (h, w), (height, width) = one, other
+  return 2 * abs(w * height - h * width) <= max(h + w, height + width)
+
+
 def _grey(picture: Image.Image | bytes, where: str) -> tuple[np.ndarray, bool]:
   """Brightness, uint8 (h, w), upright and laid over black; and whether there was transparency."""
   try:
     if isinstance(picture, bytes):
       picture = Image.open(io.BytesIO(picture), formats=FORMATS)
-    if picture.width * picture.height > PIXEL_CAP:
-      raise ValueError(f"{picture.width} x {picture.height} pixels are over the limit")
+    check_pixels(picture)
     if picture.getexif().get(ORIENTATION, 1) != 1:
       picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I"):
-      return _of_16_bits(np.asarray(picture)), False
-    if picture.mode == "F":
-      raise ValueError("floating-point pictures are not supported; save it as 8-bit PNG")
+    if picture.mode.startswith(("I", "F")):
+      return from_16_bits(picture), False
     if not picture.has_transparency_data:
       return np.asarray(picture if picture.mode == "L" else picture.convert("L")), False
     picture = picture.convert("RGBA")
@@ -158,13 +165,6 @@ def _grey(picture: Image.Image | bytes, where: str) -> tuple[np.ndarray, bool]:
     return np.asarray(laid), bool((alpha < 255).any())
   except DAMAGED as error:
     raise ValueError(f"{where} cannot be read as a mask: {reason(error)}") from error
-
-
-def _of_16_bits(values: np.ndarray) -> np.ndarray:
-  values = values.astype(np.int64)
-  if values.min() < 0 or values.max() > 65535:
-    raise ValueError("grey values beyond 16 bits are not supported")
-  return ((values + 128) // 257).astype(np.uint8)
 
 
 def _cut(grey: np.ndarray, where: str, transparent: bool) -> tuple[np.ndarray, list[str]]:

@@ -97,14 +97,6 @@ def pooled_miou(confusions: np.ndarray, void: int | None = 19) -> Statistic:
   return Statistic(counts.any(axis=1), counts, of)
 
 
-def pooled_accuracy(confusions: np.ndarray, void: int | None = 19) -> Statistic:
-  """Share of pixels read right in the summed confusion; as `pooled_miou` otherwise."""
-  counts = _confusions(confusions, void)
-  hits = counts[:, :: confusions.shape[1] + 1].sum(axis=1)
-  total = counts.sum(axis=1)
-  return ratio(hits, np.where(total > 0, total, np.nan))
-
-
 def bootstrap(
   statistic: Statistic, groups: Sequence[Hashable], draws: int = DRAWS, seed: int = 0
 ) -> Interval:

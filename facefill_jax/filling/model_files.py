@@ -29,7 +29,7 @@ from flax import traverse_util
 from facefill_jax import files, labels
 from facefill_jax.filling import model_directory
 from facefill_jax.filling.model_directory import FORMAT, SUMS, ModelError
-from facefill_jax.models.networks import SIZES, abstract_params
+from facefill_jax.models import networks
 
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
@@ -183,7 +183,7 @@ def _wanted_shapes(config: Mapping) -> dict[str, dict[str, tuple[int, ...]]]:
 
 @functools.cache
 def _shapes(size: str, options: tuple) -> dict[str, dict[str, tuple[int, ...]]]:
-  trees = abstract_params(size, **dict(options))
+  trees = networks.abstract_params(size, **dict(options))
   return {
     name: {key: x.shape for key, x in traverse_util.flatten_dict(trees[name], sep="/").items()}
     for name in NETWORKS
@@ -231,8 +231,10 @@ def _check_config(config: Mapping, where: str) -> None:
       raise ModelError(f"{where}: {key!r} is missing")
   if config["format"] != FORMAT:
     raise ModelError(f"{where}: model format {config['format']!r}; this version reads {FORMAT}")
-  if not isinstance(config["size"], str) or config["size"] not in SIZES:
-    raise ModelError(f"{where}: unknown size {config['size']!r}; valid: {', '.join(SIZES)}")
+  if not isinstance(config["size"], str) or config["size"] not in networks.SIZES:
+    raise ModelError(
+      f"{where}: unknown size {config['size']!r}; valid: {', '.join(networks.SIZES)}"
+    )
   trained = config["stages_trained"]
   if (
     not isinstance(trained, list | tuple) or not trained or any(t not in NETWORKS for t in trained)
@@ -257,10 +259,10 @@ def _json(value: dict) -> bytes:
 
 def _model_card(config: Mapping, flat: Mapping[str, Mapping[str, np.ndarray]]) -> str:
   counts = {name: sum(x.size for x in tensors.values()) for name, tensors in flat.items()}
-  networks = " and ".join(f"{name} ({count:,} parameters)" for name, count in counts.items())
+  described = " and ".join(f"{name} ({count:,} parameters)" for name, count in counts.items())
   return f"""# A face inpainting model
 
-Of facefill_jax, size `{config["size"]}`, trained at {config["resolution"]} px: {networks}.
+Of facefill_jax, size `{config["size"]}`, trained at {config["resolution"]} px: {described}.
 
 - Training data: {config.get("data", "not said")}
 - Framing of the training faces: {config.get("framing", {}).get("kind", "not said")}

@@ -104,9 +104,9 @@ class DownBlock(nn.Module):
   def __call__(
     self, x: Float[Array, "b h w c"], known: Float[Array, "b h w 1"] | None = None
   ) -> Float[Array, "b hs ws f"]:
-    norm = lambda y, weight: (  # noqa: E731
-      MaskedGroupNorm(self.dtype)(y, weight) if self.normalise else y
-    )
+    def norm(y, weight):
+      return MaskedGroupNorm(self.dtype)(y, weight) if self.normalise else y
+
     y = self.act(norm(x, known))
     y = nn.Conv(self.features, (3, 3), strides=2, padding=1, dtype=self.dtype)(y)
     known = None if known is None else images.area_shrink(known, 2)

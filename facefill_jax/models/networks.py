@@ -124,9 +124,9 @@ def abstract_params(size: str, resolution: int = 64, **options) -> dict[str, Any
   }
 
 
-def networks_of_model(config: Mapping[str, Any]) -> Networks:
-  """The networks that a saved model's config.json describes, computing in float32."""
-  return build_networks(config["size"], **config.get("model", {}))
+def networks_of_model(config: Mapping[str, Any], dtype: str = "float32") -> Networks:
+  """The networks that a saved model's config.json describes, computing in `dtype`."""
+  return build_networks(config["size"], dtype, **config.get("model", {}))
 
 
 def key(seed: int = 0) -> jax.Array:
@@ -150,7 +150,10 @@ def predict_layout_twice(
   Better layouts at twice the cost, for fills and labels; a mirrored photo gets the mirrored layout.
   Training looks once.
   """
-  mirror = lambda x: x[:, :, ::-1]  # noqa: E731
+
+  def mirror(x):
+    return x[:, :, ::-1]
+
   layout, features = predict_layout(
     net, params, images.interleave(photo, mirror(photo)), images.interleave(mask, mirror(mask))
   )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facefill_jax.data import mask_pictures
+from facefill_jax.data import decoding, mask_pictures
 from facefill_jax.data.mask_pictures import MaskWarning, examine_mask, read_mask
 
 HOLE = np.zeros((20, 30), bool)
@@ -43,6 +43,7 @@ def rgba(colour, alpha):
     content(rgba(np.where(np.arange(30) < 25, grey(), 255)[..., None],  # ... partly rubbed out
                  np.where(np.arange(30) < 25, 255, 0))),
   ],
+  ids=map(str, range(14)),
 )  # fmt: skip
 def test_formats_modes_and_transparency_are_one(data):
   mask, remarks = examine_mask(data, "m.png", (20, 30))
@@ -54,12 +55,12 @@ def test_formats_modes_and_transparency_are_one(data):
 @pytest.mark.parametrize(
   ("data", "words"),
   [
-    (content(rgba(0, 255 * HOLE)), "m.png: nothing .* has no hole .*transparency.* white on black"),
+    (content(rgba(0, 255 * HOLE)), "m.png: nothing .* has no hole.*transparency.* white on black"),
     (content(rgba(255, np.where(HOLE, 0, 255))[4:13, 7:21]), None),  # inverted, but by little
     (content(rgba(255, np.where(np.arange(600).reshape(20, 30) < 9, 0, 255))),
      r"98\.5 % of the mask is hole.*transparency was laid over black"),
-    (content(np.zeros((20, 30), np.uint8)), "has no hole .*brightest pixel is 0 of 255"),
-    (content(np.uint8(HOLE)), "has no hole .*brightest pixel is 1 of 255"),
+    (content(np.zeros((20, 30), np.uint8)), "has no hole.*brightest pixel is 0 of 255"),
+    (content(np.uint8(HOLE)), "has no hole.*brightest pixel is 1 of 255"),
     (content(np.full((20, 30), 255, np.uint8)), r"100\.0 % of the mask is hole.*invert"),
     (content(grey(60, 190)), "is not a mask: 0 % of its pixels are black or white, 80 % must be"),
     (content(np.random.default_rng(0).integers(0, 256, (20, 30), np.uint8)), "is not a mask"),
@@ -67,6 +68,7 @@ def test_formats_modes_and_transparency_are_one(data):
     (b"nothing", "cannot be read as a mask: cannot identify image file$"),
     (content(grey())[:60], "cannot be read as a mask: "),
   ],
+  ids=map(str, range(11)),
 )  # fmt: skip
 def test_what_is_no_mask_is_refused_in_one_line(data, words):
   if words is None:
@@ -79,8 +81,8 @@ def test_what_is_no_mask_is_refused_in_one_line(data, words):
 
 
 def test_pixels_over_the_cap_are_not_decoded(monkeypatch):
-  monkeypatch.setattr(mask_pictures, "PIXEL_CAP", 599)
-  with pytest.raises(ValueError, match="30 x 20 pixels are over the limit"):
+  monkeypatch.setattr(decoding, "PIXEL_CAP", 599)
+  with pytest.raises(ValueError, match="cannot be read as a mask: 30 x 20 is over the limit"):
     read_mask(content(grey()), "m.png")
 
 

@@ -8,8 +8,10 @@ import pytest
 from facefill_jax import images
 from facefill_jax.labels import NUM_CLASSES, VOID
 from facefill_jax.models.critic import Verdict
-from facefill_jax.stages import losses, objectives, stage, step
-from facefill_jax.stages.objectives import LayoutObjective, TextureObjective
+from facefill_jax.pretrained_nets import squeezenet, torchvision_nets
+from facefill_jax.stages import losses, stage, step, texture_objective
+from facefill_jax.stages.layout_objective import LayoutObjective
+from facefill_jax.stages.texture_objective import TextureObjective
 from facefill_jax.types import Batch
 
 RNG = np.random.default_rng(0)
@@ -340,7 +342,7 @@ def test_texture_terms_by_hand():
   want = losses.feature_distance(fake, real).mean()
   np.testing.assert_allclose(terms["feature_matching"], want, rtol=1e-5)
   empty = np.zeros_like(mask)
-  seen = images.jitter(LOOK, objectives.JITTER, whole, photo, inputs.layout, mask)
+  seen = images.jitter(LOOK, texture_objective.JITTER, whole, photo, inputs.layout, mask)
   (logits, fake), (_, real) = (
     Parser().apply({"params": JUDGES.layout}, images.blur(x), empty, True) for x in seen[:2]
   )
@@ -382,7 +384,7 @@ def test_another_network_looks_when_it_is_asked_to(monkeypatch, kind):
     seen.append(params)
     return (picture * params["gain"],)
 
-  module = {"squeezenet": objectives.squeezenet, "vgg16": objectives.torchvision_nets}[kind]
+  module = {"squeezenet": squeezenet, "vgg16": torchvision_nets}[kind]
   monkeypatch.setattr(module, f"{kind}_features", features)
   inputs = make_inputs()
   filled = fake_for(inputs)
@@ -442,7 +444,7 @@ def test_a_layout_is_asked_for_where_its_labels_are_sure():
   got = terms_of(filled, inputs.replace(trust=trust), active=active)["layout_consistency"]
   whole = np.where(inputs.mask, filled, inputs.photo)
   seen, asked, hole, sure = images.jitter(
-    LOOK, objectives.JITTER, whole, inputs.layout, inputs.mask, trust[..., None]
+    LOOK, texture_objective.JITTER, whole, inputs.layout, inputs.mask, trust[..., None]
   )
   empty = np.zeros_like(inputs.mask)
   logits, _ = Parser().apply({"params": JUDGES.layout}, images.blur(seen), empty, True)

@@ -10,9 +10,10 @@ import pytest
 
 from facefill_jax.models.networks import abstract_params, build_networks, init_params
 from facefill_jax.stages.critic_augmentation import Augmentation
-from facefill_jax.stages.objectives import LayoutObjective, TextureObjective
+from facefill_jax.stages.layout_objective import LayoutObjective
 from facefill_jax.stages.optimisers import Optimiser
 from facefill_jax.stages.stage import Judges, make_stage
+from facefill_jax.stages.texture_objective import TextureObjective
 
 ADAM = Optimiser("adam", 1e-3, 0.0, 0.99, 0.0, 0.0, 0, 0, 10)
 LOSSES = {

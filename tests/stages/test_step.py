@@ -19,7 +19,8 @@ from facefill_jax.stages import critic_augmentation, losses, optimisers
 from facefill_jax.stages import stage as stage_lib
 from facefill_jax.stages import step as step_lib
 from facefill_jax.stages.critic_augmentation import Augmentation
-from facefill_jax.stages.objectives import LayoutObjective, TextureObjective
+from facefill_jax.stages.layout_objective import LayoutObjective
+from facefill_jax.stages.texture_objective import TextureObjective
 
 TERMS = {"layout": LayoutObjective.TERMS, "texture": TextureObjective.TERMS}
 RATE = 1e-3
