@@ -74,7 +74,7 @@ def measure(
     return {"passed": None, "not_computed": ONE_PHOTO}
   size = len(batches[0]["photo"])
   predict, count = jax.jit(partial(_predict, networks)), jax.jit(partial(_count, networks))
-  z = latent(0)
+  z, no_hole = latent(0), np.zeros((2 * size, *batches[0]["mask"].shape[1:]), bool)
   padded = [
     pad_batch({name: batch[name] for name in ("photo", "labels", "mask")}, size)
     for batch in batches
@@ -86,7 +86,7 @@ def measure(
     rows = np.arange(i * size, (i + 1) * size)
     valid = rows < len(photos)
     given = predicted[[donor[k] for k in np.minimum(rows, len(photos) - 1)]]
-    counted = jax.device_get(count(params, batch, given, valid, z))
+    counted = jax.device_get(count(params, batch, given, valid, z, no_hole))
     totals += counted["pixels"]
     confusion += counted["confusion"]
   return _report(*(int(total) for total in totals), layout.pixel_accuracy(confusion))
@@ -119,13 +119,14 @@ def _predict(networks: Networks, params, batch) -> jax.Array:
   )
 
 
-def _count(networks: Networks, params, batch, given, valid, z) -> dict[str, jax.Array]:
+def _count(networks: Networks, params, batch, given, valid, z, no_hole) -> dict[str, jax.Array]:
   """Counts of one batch.
 
   Args:
     given: uint8 (b, h, w), the layouts to paint.
     valid: bool (b,), False for rows that only pad.
     z: float32 (LATENT,), the same for all.
+    no_hole: bool (2b, h, w, 1), False; an argument, for XLA takes seconds to fold a constant.
 
   Returns:
     pixels: int (3,), those where layouts differ, and of these those read as given and as
@@ -142,9 +143,7 @@ def _count(networks: Networks, params, batch, given, valid, z) -> dict[str, jax.
     jnp.broadcast_to(z, (len(photo), *z.shape)), jnp.zeros(len(photo), bool),
   )  # fmt: skip
   both = jnp.concatenate([whole, photo])  # the reader is compiled once
-  read_from, _ = networks_lib.predict_layout(
-    networks.layout, params["layout"], both, jnp.zeros((*both.shape[:3], 1), bool)
-  )
+  read_from, _ = networks_lib.predict_layout(networks.layout, params["layout"], both, no_hole)
   seen, seen_photo = jnp.split(_read(read_from), 2)
   valid = valid[:, None, None]
   differ = mask[..., 0] & (given != predicted) & valid
