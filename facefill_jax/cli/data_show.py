@@ -47,14 +47,14 @@ def show(
     raise click.UsageError(f"{output}: exists; give --overwrite to replace it")
   from facefill_jax.data.opening import open_source
   from facefill_jax.data.sources import spread
-  from facefill_jax.filling import photo_files
+  from facefill_jax.filling import photo_files, photo_output
 
   try:
     source = open_source(photos, labels, min_size=size, vocabulary=vocabulary)
     count = min(count, len(source))
     items = (source[i] for i in spread(len(source), count))
     sheet = contact_sheet(items, count, min(columns, count), size)
-    photo_files.write_photo(output, sheet)
+    photo_output.write_photo(output, sheet)
   except (ValueError, photo_files.PhotoError) as error:
     raise InputFailure(str(error)) from error
   click.echo(f"wrote {output}: {count} of {len(source)} photos", err=True)

@@ -69,7 +69,7 @@ evaluate.add_command(eval_compare.compare)
 
 
 def _check_usage(context, given) -> None:
-  """What can be said before any file is opened."""
+  """Mistakes that show before any file is opened."""
 
   def fail(text):
     raise click.UsageError(text, context)
@@ -114,7 +114,6 @@ def _run(given) -> dict:
   """Evaluates into a directory that takes the place of --out when all is done."""
   from facefill_jax import files, sharding
   from facefill_jax.evaluation import results, runner
-  from facefill_jax.evaluation.report import run_page
   from facefill_jax.pretrained_nets import weights
 
   mesh = sharding.local_mesh()
@@ -122,12 +121,14 @@ def _run(given) -> dict:
   candidate = _candidate(given, faces, mesh)
   measuring = [kind for kind in weights.KINDS if weights.metrics(kind)]
   judged_by = weights.load(given["weights"] or weights.default_directory(), measuring)
-  written = (results.METRICS, results.TABLE, results.EXAMPLES, run_page.REPORT)
+  written = (results.METRICS, results.TABLE, results.EXAMPLES, results.REPORT)
   with files.replacing_directory(given["out"], last=results.METRICS, replaced=written) as part:
     content = runner.evaluate(
       candidate, faces, part, judged_by=judged_by, batch_size=given["batch_size"], mesh=mesh,
       about=_about(given, len(faces.source)), tell=_progress(),
     )  # fmt: skip
+  from facefill_jax.evaluation.report import run_page  # loads Matplotlib: seconds
+
   run_page.write_report(given["out"])  # afterwards: hours of work are in their place by now
   return content
 
@@ -194,7 +195,7 @@ def _progress():
 
 
 def _say(content: dict, out: Path) -> None:
-  """Checks, what was not measured and what was not measured fairly, and where the files are."""
+  """Failed checks, metrics that are not computed or not independent, and where the files are."""
   for name, check in content["checks"].items():
     if check["passed"] is False:
       click.echo(f"CHECK FAILED: {name.replace('_', ' ')}: {check['detail']}", err=True)
@@ -203,7 +204,9 @@ def _say(content: dict, out: Path) -> None:
     if entry["not_computed"]:
       reasons.setdefault(entry["not_computed"], []).append(key)
     elif entry["trained_on"]:
-      click.echo(f"{key}: its network took part in training this model: no fair judge", err=True)
+      click.echo(
+        f"{key}: its network took part in training this model: not an independent judge", err=True
+      )
   for reason, keys in reasons.items():
     click.echo(f"not computed: {', '.join(keys)}: {reason}", err=True)
   if any(reason.startswith("no weights") for reason in reasons):

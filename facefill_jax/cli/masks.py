@@ -87,14 +87,14 @@ def show(options, protocol, output, count, columns, size, seed, labels, overwrit
   import numpy as np
 
   from facefill_jax.data.masks import files
-  from facefill_jax.filling import photo_files
+  from facefill_jax.filling import photo_files, photo_output
 
   options["verbose"] = verbose
   chosen = _open(protocol, labels)
   _check_output(output, overwrite)
   try:
     drawn = [mask for _, mask in _draw(chosen, count, 24, size, seed)]
-    photo_files.write_photo(output, np.repeat(files.sheet(drawn, columns)[..., None], 3, axis=-1))
+    photo_output.write_photo(output, np.repeat(files.sheet(drawn, columns)[..., None], 3, axis=-1))
   except (ValueError, photo_files.PhotoError) as error:
     raise InputFailure(str(error)) from error
   click.echo(f"wrote {output}", err=True)
@@ -161,11 +161,11 @@ def _draw(protocol, count: int | None, usual: int, size: int, seed: int):
 
 def _check_output(output: Path, overwrite: bool) -> None:
   """Before any work: the suffix is known, the folder exists, and nothing is overwritten."""
-  from facefill_jax.filling import photo_files
+  from facefill_jax.filling import photo_files, photo_output
 
   context = click.get_current_context()
   try:
-    photo_files.check_output(output)
+    photo_output.check_output(output)
   except photo_files.PhotoError as error:
     raise click.UsageError(str(error), context) from error
   if not output.parent.is_dir():

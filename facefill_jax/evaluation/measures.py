@@ -110,15 +110,21 @@ FAMILIES = ("psnr", "ssim", "perceptual", "set", "identity", "layout")
 """In the order in which one asks for them."""
 
 
-def _of_both(name, title, better, implementation, value, **more) -> tuple[Metric, ...]:
-  """The metric over hole pixels, and over the frame. value: (batch, mask or None) -> (b,)."""
-  # The hole's stands for its family, and is shown: the frame flatters small holes.
-  told = {name: more.pop(name) for name in ("family", "main") if name in more}
+def _of_both(
+  name, title, better, implementation, value, family="", main=(), **more
+) -> tuple[Metric, ...]:
+  """The metric over hole pixels, and over the frame.
+
+  Args:
+    value: (batch, mask or None) -> (b,).
+    family: that the hole's stands for: the frame flatters small holes.
+    main: of which regions it is shown.
+  """
   return (
     Metric(f"{HOLE}_{name}", title, better, HOLE, f"{implementation}, over hole pixels",
-           lambda fills: value(fills, fills.mask), **more, **told),
+           lambda fills: value(fills, fills.mask), family=family, main=HOLE in main, **more),
     Metric(f"{FRAME}_{name}", title, better, FRAME, f"{implementation}, over the frame",
-           lambda fills: value(fills, None), **more),
+           lambda fills: value(fills, None), main=FRAME in main, **more),
   )  # fmt: skip
 
 
@@ -131,15 +137,17 @@ def _lpips(net: str) -> tuple[Metric, ...]:
   title = {"alex": "AlexNet", "vgg": "VGG", "squeeze": "SqueezeNet"}[net]
   return _of_both(
     kind, f"LPIPS, {title}", "lower", f"LPIPS v0.1 with {net}, spatial for the hole", value,
-    family="perceptual", main=True, judge=kind, side=lpips.MIN_SIDE[net],
+    family="perceptual", main=(HOLE,), judge=kind, side=lpips.MIN_SIDE[net],
   )  # fmt: skip
 
 
-def _ssim(variant: str, where: Callable, **about) -> Metric:
+def _ssim(variant: str, region: str, key: str, title: str, implementation: str, **more) -> Metric:
+  def value(fills):
+    return ssim.ssim(fills.whole, fills.truth, fills.mask if region == HOLE else None, variant)
+
   return Metric(
-    value=lambda fills: ssim.ssim(fills.whole, fills.truth, where(fills), variant),
-    side=ssim.VARIANTS[variant].side, better="higher", **about,
-  )  # fmt: skip
+    key, title, "higher", region, implementation, value, side=ssim.VARIANTS[variant].side, **more
+  )
 
 
 def _squeezenet_distance(fills: FilledBatch, where: jax.Array | None) -> jax.Array:
@@ -172,18 +180,14 @@ METRICS: tuple[Metric, ...] = (
             lambda fills, where: image.l1(fills.whole, fills.truth, where) / image.PEAK),
   *_of_both("psnr", "PSNR", "higher", "PSNR of the mean square on RGB; at most 100",
             lambda fills, where: image.psnr(fills.whole, fills.truth, where),
-            unit="dB", family="psnr", main=True),
-  _ssim("gaussian_11", lambda fills: fills.mask, key="hole_ssim", title="SSIM", region=HOLE,
-        implementation=f"{_GAUSSIAN}, map mirrored at the frame, over hole pixels",
-        family="ssim", main=True),
-  _ssim("gaussian_11", lambda fills: None, key="frame_ssim", title="SSIM", region=FRAME,
-        implementation=f"{_GAUSSIAN}, 5 px rim cropped", main=True),
-  _ssim("uniform_7", lambda fills: None, key="frame_ssim_uniform_7", title="SSIM, uniform 7",
-        region=FRAME,
-        implementation="SSIM, flat 7 x 7, sample variances, on RGB: scikit-image's default"),
-  _ssim("grey_51", lambda fills: None, key="frame_ssim_grey_51", title="SSIM, grey 51",
-        region=FRAME,
-        implementation="SSIM, flat 51 x 51, sample variances, on grey: EdgeConnect's"),
+            unit="dB", family="psnr", main=(HOLE, FRAME)),
+  _ssim("gaussian_11", HOLE, "hole_ssim", "SSIM",
+        f"{_GAUSSIAN}, map mirrored at the frame, over hole pixels", family="ssim", main=True),
+  _ssim("gaussian_11", FRAME, "frame_ssim", "SSIM", f"{_GAUSSIAN}, 5 px rim cropped", main=True),
+  _ssim("uniform_7", FRAME, "frame_ssim_uniform_7", "SSIM, uniform 7",
+        "SSIM, flat 7 x 7, sample variances, on RGB: scikit-image's default"),
+  _ssim("grey_51", FRAME, "frame_ssim_grey_51", "SSIM, grey 51",
+        "SSIM, flat 51 x 51, sample variances, on grey: EdgeConnect's"),
   Metric("rim_error", "Rim error", "lower", HOLE,
          "difference of step sizes across the hole's edge to the truth's, 0..1; our own",
          value=lambda fills: image.rim_error(fills.whole, fills.truth, fills.mask), main=True),
@@ -192,7 +196,7 @@ METRICS: tuple[Metric, ...] = (
          parts=_laplacian, main=True),
   *_lpips("alex"), *_lpips("vgg"), *_lpips("squeeze"),
   *_of_both("squeezenet", "SqueezeNet distance", "lower", _SQUEEZENET, _squeezenet_distance,
-            family="perceptual", main=True, judge="squeezenet_caffe", side=squeezenet.MIN_SIDE),
+            family="perceptual", main=(HOLE,), judge="squeezenet_caffe", side=squeezenet.MIN_SIDE),
   Metric("identity", "Identity similarity", "higher", FRAME, "cosine of face embeddings",
          value=_identity, family="identity", main=True, judge="mobileface"),
   Metric("layout_miou", "Layout mIoU", "higher", HOLE,
@@ -223,6 +227,11 @@ def find(key: str) -> Metric | None:
 @functools.cache
 def _by_key() -> dict[str, Metric]:
   return {metric.key: metric for metric in METRICS}
+
+
+def shown() -> list[Metric]:
+  """The main metrics, those of the hole first."""
+  return sorted((m for m in METRICS if m.main), key=lambda metric: metric.region != HOLE)
 
 
 def leading(has_value: Callable[[str], bool]) -> dict[str, str]:

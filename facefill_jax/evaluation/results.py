@@ -3,6 +3,7 @@
     metrics.json           format 1: run, bins, metrics, checks
     per_image.csv          id, photo, mask, bin, hole_ratio, seconds, then a column a metric
     examples/*.png         best, median and worst fills, and examples.json that says which they are
+    report.html            all of it as a page
 
 metrics.json, format 1:
 
@@ -21,7 +22,7 @@ metrics.json, format 1:
                 not_computed, and a check's own numbers. Runs of older versions have "guidance" in
                 place of "layout_adherence"; it is read as one that was not made (see RETIRED)
 
-Whoever reads a run may not have made it: nothing in it is believed without a look.
+Whoever reads a run may not have made it, so all of it is checked.
 """
 
 import csv
@@ -34,6 +35,7 @@ import numpy as np
 
 FORMAT = 1
 METRICS, TABLE, EXAMPLES = "metrics.json", "per_image.csv", "examples"
+REPORT = "report.html"
 NAMES = ("id", "photo", "mask", "bin")  # columns of text
 NO_VALUE = {"value": None, "low": None, "high": None, "count": 0}
 

@@ -65,8 +65,8 @@ def _interval(tally: Tally, key: str, groups: np.ndarray, rows: np.ndarray) -> d
 
 def table(content: Mapping) -> str:
   """Bins by main metrics as text, for a terminal. content: of metrics.json."""
-  main = [metric.key for metric in measures.METRICS if metric.main]
-  shown = [key for key in main if content["metrics"][key]["all"]["value"] is not None]
+  keys = [metric.key for metric in measures.shown()]
+  shown = [key for key in keys if content["metrics"][key]["all"]["value"] is not None]
   names = [*content["bins"], ALL]
   width = max(len("hole, %"), *map(len, names)) + 2
   lines = [f"{'hole, %':<{width}}{'fills':>6}" + "".join(f"  {key:>10}" for key in shown)]
@@ -81,7 +81,7 @@ def table(content: Mapping) -> str:
 
 
 def finite(content):
-  """The same with None for numbers that JSON does not have."""
+  """The content with None in place of NaN and infinities, which JSON does not have."""
   if isinstance(content, Mapping):
     return {key: finite(value) for key, value in content.items()}
   if isinstance(content, Sequence) and not isinstance(content, str):

@@ -71,11 +71,11 @@ def check_directory(root: Path) -> None:
     raise ModelError(f"{root}: no such model directory")
   if (root / SUMS).exists():
     return
-  models = [root / name for name in _OF_A_RUN if (root / name).is_dir()]
+  models = [name for name in _OF_A_RUN if (root / name).is_dir()]
   if models:
     raise ModelError(
-      f"{root}: is the working directory of a training run, not a model: give "
-      f"{' or '.join(map(str, models))}"
+      f"{root}: is the working directory of a training run, not a model: give its "
+      f"{' or '.join(f'{name}/' for name in models)}, say {root / models[0]}"
     )
   if (root / "checkpoints").is_dir():
     raise ModelError(f"{root}: is the working directory of a run that has written no model yet")

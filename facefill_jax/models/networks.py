@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from facefill_jax import images
-from facefill_jax.labels import MIRROR, NUM_CLASSES
+from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.models.critic import Critic
+from facefill_jax.models.layers import mirror_classes
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import LATENT, TextureNet
 from facefill_jax.types import Features, Layout, Mask, Photo
@@ -150,11 +151,14 @@ def predict_layout_twice(
   Better layouts at twice the cost, for fills and labels; a mirrored photo gets the mirrored layout.
   Training looks once.
   """
-  mirror = lambda x: x[:, :, ::-1]  # noqa: E731
+
+  def mirror(x):
+    return x[:, :, ::-1]
+
   layout, features = predict_layout(
     net, params, images.interleave(photo, mirror(photo)), images.interleave(mask, mirror(mask))
   )
-  mirrored = mirror(layout[1::2])[..., MIRROR]
+  mirrored = mirror_classes(mirror(layout[1::2]), axis=-1)
   return 0.5 * (layout[::2] + mirrored), features[::2]
 
 

@@ -113,7 +113,9 @@ def draw(
   def around(middle, most):
     return lambda key, shape: middle + jax.random.uniform(key, shape, minval=-most, maxval=most)
 
-  log_normal = lambda key, shape: jnp.exp2(ZOOM * jax.random.normal(key, shape))  # noqa: E731
+  def log_normal(key, shape):
+    return jnp.exp2(ZOOM * jax.random.normal(key, shape))
+
   return Draws(
     shift=drawn(shift, "translation", around(0.0, SHIFT), 0.0, 2),
     zoom=drawn(zoom, "zoom", log_normal, 1.0),
@@ -150,9 +152,11 @@ def _coloured(draws, x):
   """Factors about constants, not about the picture's mean: the fill must not tint what is known."""
   if draws.brightness is None:
     return x
-  scale = lambda value: value[:, None, None, None]  # noqa: E731
-  x = x + scale(draws.saturation - 1.0) * (x - x.mean(-1, keepdims=True))
-  return scale(draws.contrast) * x + scale(draws.brightness)
+  brightness, contrast, saturation = (
+    value[:, None, None, None] for value in (draws.brightness, draws.contrast, draws.saturation)
+  )
+  x = x + (saturation - 1.0) * (x - x.mean(-1, keepdims=True))
+  return contrast * x + brightness
 
 
 def _moved(draws, x):

@@ -57,6 +57,8 @@ def of_update(
 
 def updates_done(opt_state) -> Array:
   """How many updates the optimiser's schedule has counted, int32 ()."""
-  is_count = lambda node: isinstance(node, optax.ScaleByScheduleState)  # noqa: E731
-  states = filter(is_count, jax.tree.leaves(opt_state, is_leaf=is_count))
-  return next(states).count
+
+  def counts(node):
+    return isinstance(node, optax.ScaleByScheduleState)
+
+  return next(filter(counts, jax.tree.leaves(opt_state, is_leaf=counts))).count

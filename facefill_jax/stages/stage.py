@@ -1,6 +1,5 @@
 """What a stage is made of: network and critic, optimisers, loss weights, judges."""
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,13 +7,16 @@ import flax.struct
 
 from facefill_jax.models.critic import Critic
 from facefill_jax.models.networks import LAYOUT, TEXTURE, Networks, choose
-from facefill_jax.stages import objectives
 from facefill_jax.stages.critic_augmentation import GEOMETRIC, Augmentation
+from facefill_jax.stages.layout_objective import LayoutObjective
+from facefill_jax.stages.objectives import Objective
 from facefill_jax.stages.optimisers import Optimiser
+from facefill_jax.stages.texture_objective import TextureObjective
 
 WGAN_GP, HINGE_R1 = "wgan_gp", "hinge_r1"
 ADVERSARIES = (WGAN_GP, HINGE_R1)
 UNCHANGED = Augmentation()
+OBJECTIVES: Mapping[str, type[Objective]] = {LAYOUT: LayoutObjective, TEXTURE: TextureObjective}
 
 
 @flax.struct.dataclass
@@ -45,7 +47,7 @@ class Stage:
 
   judges: Judges
   name: str = flax.struct.field(pytree_node=False)
-  objective: Any = flax.struct.field(pytree_node=False)
+  objective: Objective = flax.struct.field(pytree_node=False)
   net: Any = flax.struct.field(pytree_node=False)
   critic: Critic = flax.struct.field(pytree_node=False)
   optimiser: Optimiser = flax.struct.field(pytree_node=False)
@@ -65,11 +67,9 @@ class Stage:
     """This stage as it trains once it has seen `images` photos: at first without its adversary."""
     if images >= self.adversary_starts_at_images:
       return self
-    weights = tuple((k, 0.0 if k in objectives.ADVERSARIAL else v) for k, v in self.weights)
-    active = self.objective.active - objectives.ADVERSARIAL
-    return self.replace(
-      weights=weights, objective=dataclasses.replace(self.objective, active=active)
-    )
+    objective = self.objective.without_critic()
+    weights = tuple((k, v if k in objective.active else 0.0) for k, v in self.weights)
+    return self.replace(weights=weights, objective=objective)
 
 
 def make_stage(
@@ -97,8 +97,7 @@ def make_stage(
     ValueError: an unknown stage or adversary; loss weights whose keys are not exactly the stage's
       terms; an augmentation that the stage or its adversary cannot have.
   """
-  kinds = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
-  kind = choose("stage", name, kinds)
+  kind = choose("stage", name, OBJECTIVES)
   check_terms(name, losses, kind.TERMS)
   if adversary not in ADVERSARIES:
     raise ValueError(f"{name}.adversary: {adversary!r} is not one of {', '.join(ADVERSARIES)}")

@@ -17,7 +17,6 @@ from facefill_jax import images
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.networks import Networks, init_params, predict_layout
 from facefill_jax.stages import critic_augmentation, diagnostics, losses
-from facefill_jax.stages.objectives import ADVERSARIAL
 from facefill_jax.stages.stage import HINGE_R1, Stage
 from facefill_jax.types import Batch, TrainState
 
@@ -72,16 +71,18 @@ def train_step(
   inputs = objective.inputs(batch, inputs_rng)
   number = batch.photo.shape[0]
   mix = jax.random.uniform(critic_rng, (number, 1, 1, 1))
-  draw = lambda key: critic_augmentation.draw(key, number, state.augment, stage.augment.kinds)  # noqa: E731
-  draws = [draw(key) for key in augment_rngs] or [None, None]
+  draws = [
+    critic_augmentation.draw(key, number, state.augment, stage.augment.kinds)
+    for key in augment_rngs
+  ] or [None, None]
   parts = _split(stage, inputs, mix, draws, terms_rng)
-  generate = partial(_generate, stage, state.params)
-  if stage.micro_batches == 1:
-    made = generate(_first(parts))  # by critic and generator alike
-    generate = lambda part: made  # noqa: E731
+  made = None if stage.micro_batches > 1 else _generate(stage, state.params, _first(parts))
+
+  def generate(part):  # of one part the critic and the generator use the same
+    return made or _generate(stage, state.params, part)
 
   metrics = {}
-  if objective.active & ADVERSARIAL:  # else nobody asks the critic
+  if objective.asks_critic:
     state, metrics = _update_critic(stage, state, parts, generate)
     if stage.augment.active:
       metrics["critic/augment"] = state.augment
@@ -107,13 +108,12 @@ def train_step(
 
 def computed(stage: Stage, step: int, metrics: dict[str, Array]) -> dict[str, Array]:
   """The metrics of a stage's step `step` without the zeros that stand for what it did not ask."""
-  of_generator = lambda name: not name.startswith(("critic/", "images", "ema_"))  # noqa: E731
-  asked = step % stage.penalty_every == 0
-  turn = (step + 1) % stage.generator_every == 0
-  return {
-    name: value for name, value in metrics.items()
-    if (asked or name != "critic/penalty") and (turn or not of_generator(name))
-  }  # fmt: skip
+  left_out = set()
+  if step % stage.penalty_every:
+    left_out.add("critic/penalty")
+  if (step + 1) % stage.generator_every:
+    left_out |= {name for name in metrics if not name.startswith(("critic/", "images", "ema_"))}
+  return {name: value for name, value in metrics.items() if name not in left_out}
 
 
 @flax.struct.dataclass
@@ -152,7 +152,10 @@ def _sum_over(parts: _Part, function):
     return function(_first(parts))
   shapes = jax.eval_shape(function, _first(parts))
   zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
-  add = lambda total, part: (jax.tree.map(jnp.add, total, function(part)), None)  # noqa: E731
+
+  def add(total, part):
+    return jax.tree.map(jnp.add, total, function(part)), None
+
   return jax.lax.scan(add, zeros, parts)[0]
 
 
@@ -180,33 +183,35 @@ def _update_critic(stage, state, parts, generate):
 
 
 def _critic_loss(stage, step, outputs, part, params):
-  """The critic's loss on a part, as much of it as is the batch's; and metrics, likewise."""
+  """The critic's loss on a part, as much of it as is the batch's; and metrics, likewise.
+
+  hinge_r1: E[max(0, 1 - D(real)) + max(0, 1 + D(fake))] + penalty * R1, see `losses.r1_penalty`.
+  wgan_gp: E[D(fake)] - E[D(real)] + drift * E[D(real)^2] + penalty * `losses.gradient_penalty`.
+  """
   pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, part.inputs))
-  judged = _judged(pair).any((1, 2, 3)).sum()
   if part.draws[0] is not None:
     pair = critic_augmentation.apply(part.draws[0], pair)
-  changeable = _judged(pair)
-  # Of the photos whose hole is still to be seen.
-  share_seen = part.shares["penalty"] * changeable.any((1, 2, 3)).sum() / jnp.maximum(judged, 1)
+  changeable = pair.changeable & pair.valid[:, None, None, None]
+  still_seen = changeable.any((1, 2, 3))  # bool b: an augmentation may have moved the hole away
   share = part.shares["critic"]
-  mean = lambda values: share * losses.masked_mean(values, pair.valid)  # noqa: E731
-  judge = lambda *seen: stage.critic.apply({"params": params}, *seen)[0]  # noqa: E731
-  score = lambda x: judge(x, pair.condition, pair.changeable).score()  # noqa: E731
-  twice = lambda x: images.interleave(x, x)  # noqa: E731
-  both = judge(
-    images.interleave(pair.real, pair.fake), twice(pair.condition), twice(pair.changeable)
-  )
-  real, fake = (jax.tree.map(lambda v, i=i: v[i::2], both) for i in (0, 1))
+  share_seen = share * still_seen.sum() / jnp.maximum(pair.valid.sum(), 1)
+
+  def mean(values):
+    return share * losses.masked_mean(values, pair.valid)
+
+  def score(candidate):
+    verdict, _ = stage.critic.apply({"params": params}, candidate, pair.condition, pair.changeable)
+    return verdict.score()
+
+  real, fake = _judge(stage.critic, params, pair)
   if stage.adversary == HINGE_R1:
     loss = mean(losses.hinge(real.values, real.weights) + losses.hinge(-fake.values, fake.weights))
-    penalise = lambda: losses.r1_penalty(score, pair.real, changeable)  # noqa: E731
+    penalise = partial(losses.r1_penalty, score, pair.real, changeable)
   else:
     loss = share * losses.wasserstein(real.score(), fake.score(), pair.valid)
     loss = loss + stage.drift * mean(jnp.square(real.score()))
-    penalise = lambda: losses.gradient_penalty(  # noqa: E731
-      score, pair.real, pair.fake, changeable, part.mix
-    )
-  penalty = share_seen * _now_and_then(step, stage.penalty_every, penalise)
+    penalise = partial(losses.gradient_penalty, score, pair.real, pair.fake, changeable, part.mix)
+  penalty = share_seen * _lazy_every(step, stage.penalty_every, penalise)
   metrics = {
     "critic/real": mean(real.score()),
     "critic/fake": mean(fake.score()),
@@ -214,17 +219,21 @@ def _critic_loss(stage, step, outputs, part, params):
   }
   if stage.adversary == HINGE_R1:  # of a Wasserstein score the sign means nothing
     sign = (real.weights * jnp.sign(real.values)).sum(-1)  # r_t of ADA, over all verdicts
-    metrics["critic/sign"] = share_seen * losses.masked_mean(sign, changeable.any((1, 2, 3)))
+    metrics["critic/sign"] = share_seen * losses.masked_mean(sign, still_seen)
   return loss + stage.penalty * penalty, metrics
 
 
-def _judged(pair):
-  """bool (b, h, w, 1): where the critic can hold the fake against the real one."""
-  return jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
+def _judge(critic, params, pair):
+  """The critic's verdicts of the real and of the fake ones, from one pass over both."""
+  candidates = images.interleave(pair.real, pair.fake)
+  condition = images.interleave(pair.condition, pair.condition)
+  changeable = images.interleave(pair.changeable, pair.changeable)
+  both, _ = critic.apply({"params": params}, candidates, condition, changeable)
+  return (jax.tree.map(lambda x, first=first: x[first::2], both) for first in (0, 1))
 
 
-def _now_and_then(step, every, value):
-  """`every` times the value at each `every`-th step, else 0: the same on average, at less cost.
+def _lazy_every(step, every, value):
+  """`every` times value() at each `every`-th step, else 0: the same on average, at less cost.
 
   Lazy regularisation, Karras et al. 2020 (arXiv 1912.04958).
   """

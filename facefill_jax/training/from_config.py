@@ -5,13 +5,12 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from facefill_jax import files
-from facefill_jax.models.networks import LAYOUT, TEXTURE, Networks
-from facefill_jax.stages import objectives, optimisers, stage
+from facefill_jax.models.networks import TEXTURE, Networks
+from facefill_jax.stages import optimisers, stage
 from facefill_jax.stages.critic_augmentation import Augmentation
 from facefill_jax.training import config_check
 from facefill_jax.training.phases import Phase, Plan
 
-OBJECTIVES = {LAYOUT: objectives.LayoutObjective, TEXTURE: objectives.TextureObjective}
 PATHS = (
   "init_from", "squeezenet_file", "vgg16_file", "data.path", "data.labels", "data.confidence",
   "data.held_out_path", "data.held_out_labels", "masks.folder", "eval.masks_folder",
@@ -21,10 +20,9 @@ NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser,
 
 def full_path(path: str) -> str:
   """`path`, its `~` replaced. ValueError if no home directory is known."""
-  full = str(files.to_path(path)) if path.startswith("~") else path
-  if full == "~" or full.startswith("~/"):
+  if (path == "~" or path.startswith("~/")) and files.home_directory() is None:
     raise ValueError(f"{path}: no home directory is known here (HOME is not set): give a full path")
-  return full
+  return str(files.to_path(path)) if path.startswith("~") else path
 
 
 def with_full_paths(c: ConfigDict) -> ConfigDict:
@@ -104,7 +102,7 @@ def make_stage(
   section["augment"] = config_check.splat(
     f"{name}.augment", Augmentation, section.get("augment", {})
   )
-  fields = dataclasses.fields(OBJECTIVES[name])
+  fields = dataclasses.fields(stage.OBJECTIVES[name])
   options = [f.name for f in fields if f.default is not dataclasses.MISSING]
   return config_check.splat(
     name, stage.make_stage, section, options, name=name, networks=networks,

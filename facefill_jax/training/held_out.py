@@ -16,7 +16,6 @@ from facefill_jax import sharding
 from facefill_jax.data.sources import spread
 from facefill_jax.evaluation import fills, scoring
 from facefill_jax.models.networks import STAGES, TEXTURE
-from facefill_jax.stages.objectives import ADVERSARIAL
 from facefill_jax.stages.step import attach_layout, make_batch
 from facefill_jax.types import TrainState
 
@@ -105,7 +104,7 @@ def contrasts(run, states, faces: Mapping, averages: Evaluation, step: int) -> d
     size = batch_size(run, faces)
     rows, trained_rows = (list(scoring.slices(x, size)) for x in (faces, trained))
     for name in STAGES:
-      if name in states and run.stage_at(name, step).objective.active & ADVERSARIAL:
+      if name in states and run.stage_at(name, step).objective.asks_critic:
         values = critic_scores(run, states, name, rows, trained_rows)
         found |= {f"{name}/critic/{key}": value for key, value in values.items()}
   return found

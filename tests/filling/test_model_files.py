@@ -253,7 +253,7 @@ def test_the_working_directory_of_a_run_is_no_model(tmp_path):
   refused(tmp_path, "working directory of a run that has written no model yet")
   (tmp_path / "model").mkdir()
   (tmp_path / "best").mkdir()
-  refused(tmp_path, "training run", f"give {tmp_path / 'model'} or {tmp_path / 'best'}")
+  refused(tmp_path, "training run", f"give its model/ or best/, say {tmp_path / 'model'}")
 
 
 @pytest.mark.parametrize(

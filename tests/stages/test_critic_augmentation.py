@@ -9,7 +9,7 @@ import pytest
 
 from facefill_jax.stages import critic_augmentation
 from facefill_jax.stages.critic_augmentation import CAP, Augmentation, Draws
-from facefill_jax.stages.objectives import TextureObjective
+from facefill_jax.stages.texture_objective import TextureObjective
 from facefill_jax.types import Comparison
 
 RNG = np.random.default_rng(0)

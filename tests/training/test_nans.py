@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import micro_model
 import numpy as np
 import pytest
-from test_steps import make_batch, make_stage, make_state
+from micro_step import make_batch, make_stage, make_state
 
 from facefill_jax import sharding
 from facefill_jax.stages.step import train_step
@@ -122,7 +122,7 @@ def test_a_whole_step(micro, micro_params, network):
   kernel = params[network][block]["Conv_0"]["kernel"]
   params[network][block]["Conv_0"]["kernel"] = np.full_like(kernel, 1e38)
   stage = make_stage("layout", micro, micro_params, adversary="hinge_r1", penalty_every=2)
-  batch = make_batch(micro, micro_params)
+  batch = make_batch(micro)
   step = nans.checked(micro_model.jit(train_step), train_step, begins=100)
   with pytest.raises(FloatingPointError) as caught:
     step(stage, make_state(stage, params), batch, jax.random.key(0))
