@@ -124,7 +124,7 @@ def test_bad_files_are_one_line_and_exit_code_3(data, capsys):
 
   save(data / "black" / "m.png", np.zeros((8, 8), np.uint8))
   fails("has no hole", masks=data / "black")
-  save(data / "wide" / "0.png", np.full((8, 16), 255, np.uint8))
+  save(data / "wide" / "m.png", 255 * np.eye(8, 16, dtype=np.uint8))
   fails("must be square, or of its photo's size", masks=data / "wide")
   save(data / "short" / "0.png", np.zeros((8, 8), np.uint8))
   fails("two sizes must be equal", labels=data / "short")
