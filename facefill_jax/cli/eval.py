@@ -140,7 +140,8 @@ def _pairs(given):
   source = pairs.open_photos(given["photos"], size, labels)
   ids = pairs.ids_of(source)
   if given["masks"] is not None:
-    chosen = holes.FolderHoles(given["masks"], ids)
+    drawn = given["photos"].startswith(pairs.DRAWN)  # their ids are no names
+    chosen = holes.FolderHoles(given["masks"], () if drawn else ids)
   else:
     chosen = holes.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
   known = pairs.is_labelled(given["photos"], source, labels)
