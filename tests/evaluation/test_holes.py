@@ -95,7 +95,8 @@ def test_what_lies_beside_bins(tmp_path, caplog, zipped):
         archive.write(path, path.relative_to(place))
     place = tmp_path / "m.zip"
   assert FolderHoles(place, PHOTOS).bins == ("2-10", "10-20")
-  (line,) = (record.getMessage() for record in caplog.records)
+  line, order = (record.getMessage() for record in caplog.records)
+  assert "taken in order, 2-10/m.png first" in order
   assert "1 picture beside the sub-folders of" in line and "for example beside.png" in line
 
 
