@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import jax
+import micro_step
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding
