@@ -166,15 +166,19 @@ def check_writable(target: PathLike) -> None:
   if length > NAME_BYTES:
     raise OSError(f"{target}: its name has {length} bytes; {NAME_BYTES} are possible")
   if not target.parent.is_dir():
-    raise FileNotFoundError(f"{target}: no such folder: {target.parent}")
+    raise FileNotFoundError(f"{target}: no such folder {target.parent}")
   if target.is_dir():
     raise IsADirectoryError(f"{target}: is a directory")
   if not os.access(target.parent, os.W_OK | os.X_OK):
     raise PermissionError(f"{target}: no permission to write in {target.parent}")
 
 
-def check_writable_directory(target: PathLike) -> None:
+def check_writable_directory(target: PathLike, replaced: bool) -> None:
   """Before any work: whether a directory can be written here; it and its parents may be missing.
+
+  Args:
+    target: the directory.
+    replaced: whether it will be replaced as a whole, which takes a rename beside it.
 
   Raises:
     OSError: as `check_writable`.
@@ -190,8 +194,7 @@ def check_writable_directory(target: PathLike) -> None:
       break
   if not folder.is_dir():
     raise NotADirectoryError(f"{target}: cannot be made: {folder} is no directory")
-  # A directory is replaced by a rename beside it.
-  for place in {folder, folder.parent} if folder == target else {folder}:
+  for place in {folder, folder.parent} if folder == target and replaced else {folder}:
     if not os.access(place, os.W_OK | os.X_OK):
       raise PermissionError(f"{target}: no permission to write in {place}")
 

@@ -41,16 +41,20 @@ def test_check_writable(tmp_path):
 
 def test_check_writable_directory(tmp_path, monkeypatch):
   (tmp_path / "file").touch()
-  files.check_writable_directory(tmp_path / "a" / "b")
-  files.check_writable_directory(tmp_path)
+  files.check_writable_directory(tmp_path / "a" / "b", replaced=True)
+  files.check_writable_directory(tmp_path, replaced=True)
   with pytest.raises(OSError, match="256 bytes"):
-    files.check_writable_directory(tmp_path / ("x" * 256))
+    files.check_writable_directory(tmp_path / ("x" * 256), replaced=True)
   with pytest.raises(NotADirectoryError, match="file is no directory"):
-    files.check_writable_directory(tmp_path / "file" / "a")
+    files.check_writable_directory(tmp_path / "file" / "a", replaced=True)
   monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
   for path in (tmp_path, tmp_path / "a" / "b"):
     with pytest.raises(PermissionError, match=f"no permission to write in {tmp_path}"):
-      files.check_writable_directory(path)
+      files.check_writable_directory(path, replaced=True)
+  (tmp_path / "in").mkdir()
+  files.check_writable_directory(tmp_path / "in", replaced=False)
+  with pytest.raises(PermissionError, match=f"no permission to write in {tmp_path}"):
+    files.check_writable_directory(tmp_path / "in", replaced=True)
   with pytest.raises(PermissionError, match="no permission"):
     files.check_writable(tmp_path / "a.png")
 
