@@ -52,12 +52,13 @@ def run(argv: list[str]) -> int:
 
 
 def _train(interruption: Interruption) -> None:
-  """ValueError, too, if jax has no device, or the device no room."""
+  """ValueError, too, if the device has no room."""
   import jax  # after the flags: --help need not import it
 
+  from facefill_jax import compile_cache
   from facefill_jax.training import loop
 
-  check_devices()
+  compile_cache.enable(lambda line: print(f"warning: {line}", file=sys.stderr))
   try:
     loop.train(_CONFIG.value, _WORKDIR.value, interruption)
   except jax.errors.JaxRuntimeError as error:
@@ -69,24 +70,10 @@ def _train(interruption: Interruption) -> None:
     ) from error
 
 
-def check_devices() -> None:
-  """Raises ValueError, one line, if JAX_PLATFORMS names what jax does not find here."""
-  import jax
-
-  try:
-    jax.devices()
-  except Exception as error:  # RuntimeError or, of some plugins, AssertionError
-    asked = os.environ.get("JAX_PLATFORMS")
-    if not asked:
-      raise
-    raise ValueError(
-      f"JAX_PLATFORMS={asked}, but jax finds no such device here (is jax[cuda13] or jax[tpu] "
-      "installed?); unset JAX_PLATFORMS for the CPU"
-    ) from error
-
-
 def parse(argv: list[str]) -> list[str]:
   """absl's flags; any mistake in them, or in a configuration file, is one line and exit code 2."""
+  # Shells expand ~ only where a word begins.
+  argv = [re.sub(r"(?<=^--config=)~.*", _at_home, argument) for argument in argv]
   try:
     rest = flags.FLAGS(argv)
     _CONFIG.value.keys()  # a missing file shows only here
@@ -118,6 +105,10 @@ def reason(argv: list[str]) -> str:
         return f"--config.{path}: {where} has no key {key!r}; valid keys: {', '.join(keys)}"
       section, where = section[key], f"{where}.{key}"
   return ""
+
+
+def _at_home(path: re.Match) -> str:
+  return os.path.expanduser(path[0])
 
 
 def _say(error: Exception | str) -> None:

@@ -39,7 +39,7 @@ class Comparison:
   real: Array  # float32 b h w c
   condition: Array  # float32 b h w e, the same for both
   changeable: Array  # bool b h w 1: where the generator decides
-  valid: Array  # bool b: photos for which `real` is a fair answer
+  valid: Array  # bool b: photos in which something can change and `real` is a fair answer
 
 
 @flax.struct.dataclass

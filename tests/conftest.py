@@ -16,10 +16,12 @@ os.environ["XLA_FLAGS"] = (
 os.environ.setdefault("PJRT_NPROC", "8")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
+import dataclasses
 from functools import partial
 
 import jax
 import micro_model
+import micro_step
 import pytest
 from absl import flags
 
@@ -54,6 +56,49 @@ def micro_params(micro) -> dict:
   return {
     name: micro_model.random_like(jax.eval_shape(init(name), jax.random.key(0))) for name in names
   }
+
+
+# Steps cost 10 to 30 seconds of compiling each. Tests that ask for one are in an xdist group, so
+# that one worker compiles it.
+
+
+@pytest.fixture(scope="session")
+def layout_step(micro, micro_params) -> micro_step.CompiledStep:
+  """The layout stage on one device, four photos, the generator at every second step.
+
+  The critic's rate is 0 in the first step (it warms up).
+  """
+  return _layout_step(micro, micro_params)
+
+
+@pytest.fixture(scope="session")
+def layout_step_in_parts(micro, micro_params) -> micro_step.CompiledStep:
+  """As `layout_step`, the batch split over two devices, and there into two micro-batches."""
+  return _layout_step(micro, micro_params, devices=2, micro_batches=2)
+
+
+def _layout_step(micro, micro_params, devices=1, **options):
+  stage = micro_step.make_stage(
+    "layout", micro, micro_params, generator_every=2,
+    critic_optimiser=dataclasses.replace(micro_step.STEADY, warmup_images=1), **options,
+  )  # fmt: skip
+  state = micro_step.make_state(stage, micro_params)
+  return micro_step.CompiledStep(stage, state, micro_step.uneven_batch(micro), devices)
+
+
+@pytest.fixture(scope="session")
+def texture_step(micro, micro_params) -> micro_step.CompiledStep:
+  """The texture stage on two devices, a photo each.
+
+  The critic's rate is 0 in the first step (it warms up), the generator's in the third.
+  """
+  stage = micro_step.make_stage(
+    "texture", micro, micro_params,
+    optimiser=dataclasses.replace(micro_step.STEADY, total_images=2, decay_images=1, final=0.0),
+    critic_optimiser=dataclasses.replace(micro_step.STEADY, warmup_images=1),
+  )  # fmt: skip
+  state = micro_step.make_state(stage, micro_params)
+  return micro_step.CompiledStep(stage, state, micro_step.make_batch(micro), devices=2)
 
 
 @pytest.fixture

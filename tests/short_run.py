@@ -8,11 +8,12 @@ import dataclasses
 import importlib.util
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import jax
 
-from facefill_jax.filling import model_files
+from facefill_jax import main
 from facefill_jax.models import networks
 from facefill_jax.training import loop as loop_lib
 
@@ -24,14 +25,15 @@ SIZES = {
 }
 
 
-@contextlib.contextmanager
 def with_size():
   """The size `micro` is known while the block runs."""
-  with (
-    mock.patch.object(networks, "SIZES", SIZES),
-    mock.patch.object(model_files, "SIZES", SIZES),
-  ):
-    yield
+  return mock.patch.object(networks, "SIZES", SIZES)
+
+
+def give_flags(monkeypatch, config, workdir, debug=False) -> None:
+  """What the command line would have said to `main.run`."""
+  for name, value in (("_CONFIG", config), ("_WORKDIR", str(workdir)), ("_DEBUG", debug)):
+    monkeypatch.setattr(main, name, SimpleNamespace(value=value))
 
 
 def load(name: str):

@@ -2,9 +2,8 @@
 
 from types import SimpleNamespace
 
-import chex
 import jax
-import micro_model
+import micro_step
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding
@@ -12,9 +11,6 @@ from jax.sharding import PartitionSpec as P
 
 from facefill_jax import sharding
 from facefill_jax.models.networks import abstract_params
-from facefill_jax.stages.optimisers import Optimiser
-from facefill_jax.stages.stage import Judges, make_stage
-from facefill_jax.stages.step import TrainState, make_batch, train_step
 
 LOSSES = {"cross_entropy_hole": 2.0, "cross_entropy_known": 1.0, "dice": 1.0, "adversarial": 0.1}
 
@@ -78,56 +74,28 @@ def test_the_first_rule_that_matches_counts(monkeypatch):
   assert places["judge"]["kernel"].spec == P("data")
 
 
-@pytest.fixture(scope="module")
-def layout_stage(micro):
-  numbers = {"b1": 0.0, "b2": 0.99, "weight_decay": 0.0, "clip": 1.0}
-  optimiser = Optimiser("adam", 1e-3, **numbers, warmup_images=0, decay_images=0, total_images=9)
-  return make_stage(
-    "layout", micro, Judges(), losses=LOSSES, optimiser=optimiser, critic_optimiser=optimiser
-  )
-
-
-@pytest.mark.xdist_group("sharding")
-def test_two_devices_compute_what_one_does(micro, micro_params, layout_stage):
-  stage = layout_stage
-  state = TrainState(
-    step=np.int32(0),
-    images=np.int32(0),
-    params=micro_params["layout"],
-    ema=micro_params["layout"],
-    opt_state=stage.optimiser.make().init(micro_params["layout"]),
-    critic_params=micro_params["layout_critic"],
-    critic_opt_state=stage.critic_optimiser.make().init(micro_params["layout_critic"]),
-    augment=np.float32(0),
-  )
-  results = []
-  for count in (1, 2):
-    mesh = mesh_of(count)
-    places = sharding.state_shardings(state, mesh)
-    step = jax.jit(
-      train_step,
-      out_shardings=(places, sharding.replicated(mesh)),
-      compiler_options={"xla_backend_optimization_level": 0},  # a third of the time
-    )
-    rows = sharding.put_batch(micro_model.random_batch(4), mesh)
-    made = jax.jit(make_batch, out_shardings=sharding.batch_sharding(mesh))(**rows)
-    here, metrics = jax.device_put(state, places), None
-    rng = jax.device_put(jax.random.key(1), sharding.replicated(mesh))
-    run = step.lower(stage, here, made, rng).compile()
-    for _ in range(2):
-      here, metrics = run(stage, here, made, rng)
-    results.append((jax.device_get(metrics), here))
-  (one, _), (two, sharded) = results
-  assert {"loss/total", "critic/loss", "gradient_norm"} <= set(one)
-  for name in one:
-    np.testing.assert_allclose(two[name], one[name], atol=1e-5, rtol=1e-5, err_msg=name)
-  chex.assert_tree_all_finite(sharded.params)
-  for leaf in jax.tree.leaves(sharded):
+@pytest.mark.xdist_group("layout_step")
+def test_two_devices_and_micro_batches_are_one_batch(
+  layout_step, layout_step_in_parts, micro, micro_params
+):
+  found = []
+  for step in (layout_step, layout_step_in_parts):
+    state = micro_step.make_state(step.stage, micro_params, steps=1)  # the generator's turn
+    found.append(step(state, micro_step.uneven_batch(micro), seed=3))
+  micro_step.check_same(*found)
+  for leaf in jax.tree.leaves(found[1][0]):
     assert len(leaf.sharding.device_set) == 2 and leaf.is_fully_replicated
-  program = run.as_text()
+  program = layout_step_in_parts.as_text()
   assert "all-reduce(" in program, "of the gradients"
-  for moved in ("all-to-all(", "all-gather(", "collective-permute("):
-    assert moved not in program, "each device keeps its photos"
+  assert micro_step.moved(program) == set()
+
+
+@pytest.mark.xdist_group("texture_step")
+def test_devices_exchange_gradients_and_one_byte_a_pixel(texture_step):
+  """Each keeps its photos: only another face's layout, for an edit, comes from elsewhere."""
+  program = texture_step.as_text()
+  assert "all-reduce(" in program, "of the gradients"
+  assert micro_step.moved(program) == {"u8[1,64,64]"}
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ evaluate.add_command(eval_compare.compare)
 
 
 def _check_usage(context, given) -> None:
-  """What can be said before any file is opened."""
+  """Mistakes that show before any file is opened."""
 
   def fail(text):
     raise click.UsageError(text, context)
@@ -195,7 +195,7 @@ def _progress():
 
 
 def _say(content: dict, out: Path) -> None:
-  """Checks, what was not measured and what was not measured fairly, and where the files are."""
+  """Failed checks, metrics that are not computed or not independent, and where the files are."""
   for name, check in content["checks"].items():
     if check["passed"] is False:
       click.echo(f"CHECK FAILED: {name.replace('_', ' ')}: {check['detail']}", err=True)
@@ -204,7 +204,9 @@ def _say(content: dict, out: Path) -> None:
     if entry["not_computed"]:
       reasons.setdefault(entry["not_computed"], []).append(key)
     elif entry["trained_on"]:
-      click.echo(f"{key}: its network took part in training this model: no fair judge", err=True)
+      click.echo(
+        f"{key}: its network took part in training this model: not an independent judge", err=True
+      )
   for reason, keys in reasons.items():
     click.echo(f"not computed: {', '.join(keys)}: {reason}", err=True)
   if any(reason.startswith("no weights") for reason in reasons):

@@ -19,7 +19,10 @@ from facefill_jax.pretrained_nets.torchvision_nets import NETS
 
 SEEDS = 4  # answers a photo, for diversity
 NOT_AGAIN = {"passed": None, "not_computed": "pictures from elsewhere cannot be made again"}
-NO_MODEL = {"passed": None, "not_computed": "only models of ours have layouts and seeds to give"}
+NO_MODEL = {
+  "passed": None,
+  "not_computed": "only models of facefill_jax predict layouts and take seeds",
+}
 
 
 class KnownPixels:
@@ -56,7 +59,7 @@ class KnownPixels:
 
 
 def known_only(fill: Callable, batches: Iterable[Mapping], size: int) -> dict:
-  """Whether hidden pixels have a say: fills and layouts are made again with them replaced.
+  """Whether hidden pixels matter: fills and layouts are made again with them replaced.
 
   Hidden pixels become noise; layouts and fills must be the same bit for bit. A layout that was
   computed from the whole photo gives the truth away (as ZITS's edges once did).

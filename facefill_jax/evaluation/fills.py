@@ -24,7 +24,7 @@ from facefill_jax.models.texture_net import LATENT
 _log = logging.getLogger(__name__)
 METHODS = {"telea": "telea", "ns": "navier_stokes", "mean_colour": "mean_colour"}
 IDENTITY = "identity"
-"""The photo as it is, its hidden pixels, too: what a perfect fill scores."""
+"""The photo itself, hidden pixels included: what a perfect fill scores."""
 METHOD_NAMES = (*METHODS, IDENTITY)
 
 

@@ -141,11 +141,13 @@ def _lpips(net: str) -> tuple[Metric, ...]:
   )  # fmt: skip
 
 
-def _ssim(variant: str, where: Callable, **about) -> Metric:
+def _ssim(variant: str, region: str, key: str, title: str, implementation: str, **more) -> Metric:
+  def value(fills):
+    return ssim.ssim(fills.whole, fills.truth, fills.mask if region == HOLE else None, variant)
+
   return Metric(
-    value=lambda fills: ssim.ssim(fills.whole, fills.truth, where(fills), variant),
-    side=ssim.VARIANTS[variant].side, better="higher", **about,
-  )  # fmt: skip
+    key, title, "higher", region, implementation, value, side=ssim.VARIANTS[variant].side, **more
+  )
 
 
 def _squeezenet_distance(fills: FilledBatch, where: jax.Array | None) -> jax.Array:
@@ -179,17 +181,13 @@ METRICS: tuple[Metric, ...] = (
   *_of_both("psnr", "PSNR", "higher", "PSNR of the mean square on RGB; at most 100",
             lambda fills, where: image.psnr(fills.whole, fills.truth, where),
             unit="dB", family="psnr", main=(HOLE, FRAME)),
-  _ssim("gaussian_11", lambda fills: fills.mask, key="hole_ssim", title="SSIM", region=HOLE,
-        implementation=f"{_GAUSSIAN}, map mirrored at the frame, over hole pixels",
-        family="ssim", main=True),
-  _ssim("gaussian_11", lambda fills: None, key="frame_ssim", title="SSIM", region=FRAME,
-        implementation=f"{_GAUSSIAN}, 5 px rim cropped", main=True),
-  _ssim("uniform_7", lambda fills: None, key="frame_ssim_uniform_7", title="SSIM, uniform 7",
-        region=FRAME,
-        implementation="SSIM, flat 7 x 7, sample variances, on RGB: scikit-image's default"),
-  _ssim("grey_51", lambda fills: None, key="frame_ssim_grey_51", title="SSIM, grey 51",
-        region=FRAME,
-        implementation="SSIM, flat 51 x 51, sample variances, on grey: EdgeConnect's"),
+  _ssim("gaussian_11", HOLE, "hole_ssim", "SSIM",
+        f"{_GAUSSIAN}, map mirrored at the frame, over hole pixels", family="ssim", main=True),
+  _ssim("gaussian_11", FRAME, "frame_ssim", "SSIM", f"{_GAUSSIAN}, 5 px rim cropped", main=True),
+  _ssim("uniform_7", FRAME, "frame_ssim_uniform_7", "SSIM, uniform 7",
+        "SSIM, flat 7 x 7, sample variances, on RGB: scikit-image's default"),
+  _ssim("grey_51", FRAME, "frame_ssim_grey_51", "SSIM, grey 51",
+        "SSIM, flat 51 x 51, sample variances, on grey: EdgeConnect's"),
   Metric("rim_error", "Rim error", "lower", HOLE,
          "difference of step sizes across the hole's edge to the truth's, 0..1; our own",
          value=lambda fills: image.rim_error(fills.whole, fills.truth, fills.mask), main=True),

@@ -24,7 +24,7 @@ UNLIKE = "implementations differ: no difference is taken"
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """What is known of some runs.
+  """Some runs, and their scores on the fills that all of them have.
 
   Attributes:
     names: of the runs, no two alike; the first is the one that others are compared with.

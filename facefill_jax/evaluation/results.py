@@ -22,7 +22,7 @@ metrics.json, format 1:
                 not_computed, and a check's own numbers. Runs of older versions have "guidance" in
                 place of "layout_adherence"; it is read as one that was not made (see RETIRED)
 
-Whoever reads a run may not have made it: nothing in it is believed without a look.
+Whoever reads a run may not have made it, so all of it is checked.
 """
 
 import csv

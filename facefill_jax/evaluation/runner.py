@@ -223,7 +223,7 @@ def _checks(candidate: Candidate, faces, batch_size: int, judged_by: Mapping) ->
 
 
 def _circumstances(candidate, faces, tally, judged_by, mesh) -> dict:
-  """What is known of the run when it is over."""
+  """What metrics.json records of a finished run, beside what the command line says."""
   model = candidate.model
   timed = tally.seconds[np.isfinite(tally.seconds)]
   device = jax.local_devices()[0]

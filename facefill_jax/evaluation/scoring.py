@@ -85,7 +85,7 @@ class Scorer:
 
 
 class Tally:
-  """The scores of n fills, and what they say together.
+  """The scores of n fills, and the metrics over all or some of them.
 
   Attributes:
     values: key -> float64 (n,), NaN where there is none; and the `parts_of` ratios.

@@ -23,7 +23,7 @@ _CELLS = 2**21  # weights held at a time: 16 MB, and twice that on the way
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-  """A score and what it may be, too.
+  """A score and its interval.
 
   Attributes:
     value: of all fills; None if there is nothing to measure.

@@ -81,7 +81,7 @@ def table(content: Mapping) -> str:
 
 
 def finite(content):
-  """The same with None for numbers that JSON does not have."""
+  """The content with None in place of NaN and infinities, which JSON does not have."""
   if isinstance(content, Mapping):
     return {key: finite(value) for key, value in content.items()}
   if isinstance(content, Sequence) and not isinstance(content, str):

@@ -94,10 +94,13 @@ def _head(x, name):
 
 
 def _verdict(whole, parts, changeable) -> Verdict:
-  """Half the weight to the whole; the other half to the parts, alike to each level of them."""
+  """Half the weight to the whole; the other half to the parts, alike to each level of them.
+
+  Where nothing can be changed no part has a say, and all the weight is the whole's.
+  """
   b = whole.shape[0]
   values = [whole.mean(axis=(1, 2))]  # b 1
-  weights = [jnp.full((b, 1), 0.5)]
+  weights = [jnp.where(changeable.any((1, 2, 3)), 0.5, 1.0)[:, None]]
   for part in parts:  # b h w 1
     h, w = part.shape[1:3]
     share = changeable.reshape(b, h, changeable.shape[1] // h, w, -1).any((2, 4))

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from facefill_jax import images
-from facefill_jax.labels import MIRROR, NUM_CLASSES
+from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.models.critic import Critic
+from facefill_jax.models.layers import mirror_classes
 from facefill_jax.models.layout_net import LayoutNet
 from facefill_jax.models.texture_net import LATENT, TextureNet
 from facefill_jax.types import Features, Layout, Mask, Photo
@@ -157,7 +158,7 @@ def predict_layout_twice(
   layout, features = predict_layout(
     net, params, images.interleave(photo, mirror(photo)), images.interleave(mask, mirror(mask))
   )
-  mirrored = mirror(layout[1::2])[..., MIRROR]
+  mirrored = mirror_classes(mirror(layout[1::2]), axis=-1)
   return 0.5 * (layout[::2] + mirrored), features[::2]
 
 

@@ -119,7 +119,9 @@ def arrange(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   }
 
 
-def vgg16_features(params: Params, photo: Photo) -> tuple[Array, ...]:
+def vgg16_features(
+  params: Params, photo: Photo, dtype: jnp.dtype = jnp.float32
+) -> tuple[Array, ...]:
   """relu1_2, relu2_2, relu3_3 and relu4_3 of VGG16 (Simonyan and Zisserman 2015, arXiv 1409.1556).
 
   The layers of Johnson et al. 2016 (arXiv 1603.08155), as a perceptual loss.
@@ -127,27 +129,33 @@ def vgg16_features(params: Params, photo: Photo) -> tuple[Array, ...]:
   Args:
     params: from `arrange`, of VGG_TO_4 or more.
     photo: in [-1, 1], sides of 8 or more.
+    dtype: of the convolutions and of the result.
 
   Returns:
-    float32 (b, h', w', c): 64, 128, 256, 512 channels at 1, 1/2, 1/4, 1/8 of the photo.
+    (b, h', w', c): 64, 128, 256, 512 channels at 1, 1/2, 1/4, 1/8 of the photo.
 
   Raises:
     ValueError: not a photo, or too small.
   """
   if photo.ndim != 4 or photo.shape[-1] != 3 or min(photo.shape[1:3]) < 8:
     raise ValueError(f"photo must be (b, h, w, 3), sides from 8 up, got {photo.shape}")
-  return tuple(features(params, VGG_TO_4, photo, lax.Precision.DEFAULT))
+  return tuple(features(params, VGG_TO_4, photo, lax.Precision.DEFAULT, dtype))
 
 
 def features(
-  params: Params, layers: tuple, photo: Photo, precision: lax.Precision = lax.Precision.HIGHEST
+  params: Params,
+  layers: tuple,
+  photo: Photo,
+  precision: lax.Precision = lax.Precision.HIGHEST,
+  dtype: jnp.dtype = jnp.float32,
 ) -> Iterator[Array]:
   """The features (b, h', w', c) at each tap.
 
   Args:
     precision: of convolutions; a score must not depend on the accelerator.
+    dtype: of convolutions and features.
   """
-  x = (photo.astype(jnp.float32) - jnp.array(SHIFT)) / jnp.array(SCALE)
+  x = ((photo.astype(jnp.float32) - jnp.array(SHIFT)) / jnp.array(SCALE)).astype(dtype)
   for layer in layers:
     if layer == TAP:
       yield x
@@ -170,13 +178,13 @@ def _convolutions(layer) -> tuple[Conv, ...]:
 def _conv(params: Params, conv: Conv, x: Array, precision) -> Array:
   y = lax.conv_general_dilated(
     x,
-    params[f"{conv.name}.weight"],
+    jnp.asarray(params[f"{conv.name}.weight"], x.dtype),
     window_strides=(conv.stride, conv.stride),
     padding=((conv.pad, conv.pad),) * 2,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
     precision=precision,
   )
-  return jnp.maximum(y + params[f"{conv.name}.bias"], 0.0)
+  return jnp.maximum(y + jnp.asarray(params[f"{conv.name}.bias"], x.dtype), 0)
 
 
 def _max_pool(x: Array, pool: Pool) -> Array:

@@ -45,7 +45,7 @@ class LayoutView(View):
   def label_weight(self) -> Array:
     """float32 b h w: how much each label weighs in a cross-entropy, by class and confidence."""
     i = self.inputs
-    weight = jnp.where(self.labelled, i.class_weights[0][i.labels], 0.0)
+    weight = jnp.where(self.labelled, losses.at_labels(i.class_weights[0], i.labels), 0.0)
     return weight if i.confidence is None else weight * i.confidence
 
   @property
@@ -59,11 +59,6 @@ class LayoutView(View):
   def compared(self) -> Array:
     """bool b: the photos that the critic's loss is over: those with labels."""
     return self.labelled.any((1, 2))
-
-  @property
-  def penalised(self) -> Array:
-    """bool b: the photos that the critic's penalty is over."""
-    return self.compared
 
   def cross_entropy(self, where: Array) -> Array:
     """Mean over the labelled pixels in `where`, weighed by class and confidence."""

@@ -20,8 +20,8 @@ from facefill_jax.models.layout_net import LayoutNet
 class View:
   """What a loss is computed from. Each stage adds properties, computed once, when first asked for.
 
-  Two of them each stage has: `compared` and `penalised`, bool (b,): the photos that the critic's
-  loss and its penalty are over. For a `count` only objective, inputs and rng are there.
+  One of them each stage has: `compared`, bool (b,): the photos that the critic's loss is over. For
+  a `count` only objective, inputs and rng are there.
   """
 
   objective: "Objective"
@@ -85,8 +85,8 @@ class Objective:
     return {term.name: term.value(view) for term in self.LOSSES if term.name in self.active}
 
   def counts(self, inputs, rng: jax.Array | None) -> dict[str, Array]:
-    """What the mean of each term, of the critic's loss and of its penalty is over, float32."""
+    """What the mean of each term, and that of the critic's loss ("critic"), is over; float32."""
     view = self.VIEW(self, inputs, rng)
     counted = {term.name: term.count(view) for term in self.LOSSES}
-    counted |= {"critic": view.compared, "penalty": view.penalised}
+    counted["critic"] = view.compared
     return {name: where.sum(dtype=jnp.float32) for name, where in counted.items()}

@@ -189,13 +189,12 @@ def _critic_loss(stage, step, outputs, part, params):
   wgan_gp: E[D(fake)] - E[D(real)] + drift * E[D(real)^2] + penalty * `losses.gradient_penalty`.
   """
   pair = jax.lax.stop_gradient(stage.objective.comparison(outputs, part.inputs))
-  judged = _judged(pair).any((1, 2, 3)).sum()
   if part.draws[0] is not None:
     pair = critic_augmentation.apply(part.draws[0], pair)
-  changeable = _judged(pair)
-  still_judged = changeable.any((1, 2, 3))  # bool b: the hole is still to be seen
+  changeable = pair.changeable & pair.valid[:, None, None, None]
+  still_seen = changeable.any((1, 2, 3))  # bool b: an augmentation may have moved the hole away
   share = part.shares["critic"]
-  share_seen = part.shares["penalty"] * still_judged.sum() / jnp.maximum(judged, 1)
+  share_seen = share * still_seen.sum() / jnp.maximum(pair.valid.sum(), 1)
 
   def mean(values):
     return share * losses.masked_mean(values, pair.valid)
@@ -220,13 +219,8 @@ def _critic_loss(stage, step, outputs, part, params):
   }
   if stage.adversary == HINGE_R1:  # of a Wasserstein score the sign means nothing
     sign = (real.weights * jnp.sign(real.values)).sum(-1)  # r_t of ADA, over all verdicts
-    metrics["critic/sign"] = share_seen * losses.masked_mean(sign, still_judged)
+    metrics["critic/sign"] = share_seen * losses.masked_mean(sign, still_seen)
   return loss + stage.penalty * penalty, metrics
-
-
-def _judged(pair):
-  """bool (b, h, w, 1): where the critic can hold the fake against the real one."""
-  return jnp.logical_and(pair.changeable, pair.valid[:, None, None, None])
 
 
 def _judge(critic, params, pair):

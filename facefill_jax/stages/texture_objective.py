@@ -75,11 +75,6 @@ class TextureView(View):
   @property
   def compared(self) -> Array:
     """bool b: the photos that the critic's loss is over."""
-    return self.paired
-
-  @property
-  def penalised(self) -> Array:
-    """bool b: the photos that the critic's penalty is over."""
     return self.paired & self.with_hole
 
   # What the critic says.
@@ -146,7 +141,8 @@ class TextureView(View):
       "squeezenet": squeezenet.squeezenet_features,
       "vgg16": torchvision_nets.vgg16_features,
     }[self.objective.perceptual]
-    return look(self.judges.perceptual, self.whole), look(self.judges.perceptual, self.photo)
+    params, dtype = self.judges.perceptual, self.objective.parser.dtype
+    return look(params, self.whole, dtype), look(params, self.photo, dtype)
 
 
 LOSSES = (
@@ -173,8 +169,8 @@ LOSSES = (
   ),
   Term(
     "feature_matching",
-    value=lambda v: losses.masked_mean(v.critic_distance(), v.paired),
-    count=lambda v: v.paired,
+    value=lambda v: losses.masked_mean(v.critic_distance(), v.compared),
+    count=lambda v: v.compared,
     asks_critic=True,
   ),
   Term(
@@ -253,8 +249,9 @@ class TextureObjective(Objective):
       truth = sure * truth + (1.0 - sure) * batch.layout
     layout = jnp.where(use_true & labelled, truth, batch.layout)
     swap = jax.random.bernoulli(swap_rng, self.swapped_layout_share, (b, 1, 1, 1))
-    other = jax.nn.one_hot(jnp.roll(layout, 1, axis=0).argmax(-1), NUM_CLASSES)
-    layout = jnp.where(swap & batch.mask, other, layout)
+    # It may come from another device: as one byte a pixel, not as 20 floats.
+    other = jnp.roll(layout.argmax(-1).astype(jnp.uint8), 1, axis=0)
+    layout = jnp.where(swap & batch.mask, jax.nn.one_hot(other, NUM_CLASSES), layout)
     drop = jax.random.bernoulli(drop_rng, self.drop_features_share, (b,))
     swapped = swap[:, 0, 0, 0]
     trust = None
@@ -298,5 +295,5 @@ class TextureObjective(Objective):
       real=real,
       condition=jnp.concatenate([inputs.mask.astype(jnp.float32), inputs.layout], axis=-1),
       changeable=inputs.mask,
-      valid=inputs.paired,
+      valid=inputs.paired & inputs.mask.any((1, 2, 3)),
     )

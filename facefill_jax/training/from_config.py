@@ -20,10 +20,9 @@ NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser,
 
 def full_path(path: str) -> str:
   """`path`, its `~` replaced. ValueError if no home directory is known."""
-  full = str(files.to_path(path)) if path.startswith("~") else path
-  if full == "~" or full.startswith("~/"):
+  if (path == "~" or path.startswith("~/")) and files.home_directory() is None:
     raise ValueError(f"{path}: no home directory is known here (HOME is not set): give a full path")
-  return full
+  return str(files.to_path(path)) if path.startswith("~") else path
 
 
 def with_full_paths(c: ConfigDict) -> ConfigDict:

@@ -74,14 +74,24 @@ def load_start(run: Run) -> dict[str, Any]:
   found, params = model_files.load_model(directory, needed=(LAYOUT,))
   if found["size"] != run.config.size:
     raise ValueError(f"{directory} is of size {found['size']!r}, not {run.config.size!r}")
-  about = files.to_path(start) / DATA
-  if not packed and about.exists():
-    with reports.left_out(about):
-      before = json.loads(about.read_bytes())
-      feed = run.feed
-      for line in data_identity.check_started(before, feed.sources, feed.held_out, start):
-        reports.warn("data", line)
+  if not packed:
+    _compare_data(run, start)
   return jax.tree.map(lambda x: np.asarray(x, np.float32), params)
+
+
+def _compare_data(run: Run, start: str) -> None:
+  """Says which faces the run `start` trained on, or held out, that this one should not."""
+  about = files.to_path(start) / DATA
+  if not about.exists():
+    return
+  try:
+    before = json.loads(about.read_bytes())
+    lines = data_identity.check_started(before, run.feed.sources, run.feed.held_out, start)
+  except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    reports.warn(about, f"cannot be read; which faces {start} held out is not known: {error}")
+    return
+  for line in lines:
+    reports.warn("data", line)
 
 
 def start_from(run: Run, params, states, shardings) -> dict[str, Any]:

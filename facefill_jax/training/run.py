@@ -59,6 +59,7 @@ class Run:
     Raises:
       ValueError: the configuration or the data cannot be used; one line.
     """
+    sharding.check_devices()
     if jax.process_count() > 1:
       raise ValueError(
         f"{jax.process_count()} processes were started: training runs in one, on all its devices"
@@ -172,9 +173,10 @@ class Run:
     # Several devices of one CPU wait for each other in its few threads: the compiler takes none.
     several = jax.default_backend() == "cpu" and jax.local_device_count() > 1
     self.programs = Programs(at_once=0 if several else 2)
-    self.make_batch = jax.jit(step_lib.make_batch, out_shardings=split)
+    # A batch is donated to what makes a larger one of it. A step's has no result of its shapes.
+    self.make_batch = jax.jit(step_lib.make_batch, donate_argnames="mask", out_shardings=split)
     attach = partial(step_lib.attach_layout, self.networks.layout)
-    self.attach = jax.jit(attach, out_shardings=split)
+    self.attach = jax.jit(attach, donate_argnums=1, out_shardings=split)
 
   def train_step(self, name: str, step: int, judges, state, batch):
     """One step of a stage by the program that `prepare` made for it: (state, metrics).
@@ -190,18 +192,28 @@ class Run:
     return state, step_lib.computed(stage, step - self._begins[name], metrics)
 
   def prepare(self, step: int) -> None:
-    """Begins to compile the programs of a step, all at once, if that has not been done."""
-    for name in self.trained:
-      if step >= self._begins[name]:
-        stage = self.stage_at(name, step)
-        shapes = partial(self._step_shapes, stage, step)
-        self.programs.prepare(self._key(stage, step), self._step_fns[name], shapes)
+    """Begins to compile the programs of a step, if that has not been done, and drops all others."""
+    self.programs.keep(self._prepare(step))
+    if step in self.plan.starts:  # photos have another size from here on
+      self.make_batch.clear_cache()
+      self.attach.clear_cache()
 
   def prepare_next(self, step: int) -> None:
     """Begins to compile the programs that will be needed next, after those of `step`."""
     later = [change for change in self.compiles_at if change > step]
     if later:
-      self.prepare(later[0])
+      self._prepare(later[0])
+
+  def _prepare(self, step: int) -> list:
+    """Begins to compile the programs of a step; their keys."""
+    keys = []
+    for name in self.trained:
+      if step >= self._begins[name]:
+        stage = self.stage_at(name, step)
+        shapes = partial(self._step_shapes, stage, step)
+        keys.append(self._key(stage, step))
+        self.programs.prepare(keys[-1], self._step_fns[name], shapes)
+    return keys
 
   def _key(self, stage: Stage, step: int):
     phase, active = self.plan.at(step), stage.objective.active

@@ -9,7 +9,7 @@ from etils import epath
 from facefill_jax import files
 
 LOCK = ".lock"
-FOLDERS = ("checkpoints", "events", "samples", "best", "model")
+NEEDED = ("checkpoints", "model")  # without the others a run goes on, with a warning
 
 
 @contextlib.contextmanager
@@ -45,7 +45,7 @@ def _locked(workdir: epath.Path):
 def _check_folders(workdir: epath.Path) -> None:
   if files.is_remote(workdir):
     return
-  for path in (workdir, *(workdir / name for name in FOLDERS)):
+  for path in (workdir, *(workdir / name for name in NEEDED)):
     if path.exists() and not path.is_dir():
       raise NotADirectoryError(f"{path} is not a directory")
     if path.exists() and not os.access(path, os.W_OK | os.X_OK):

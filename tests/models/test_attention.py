@@ -64,7 +64,12 @@ def by_hand(params, p, x, source, known, layout, heads=2, d=8):
     v = (v - v.mean()) / np.sqrt(v.var() + 1e-6)
     return v * params[name]["scale"] + params[name]["bias"]
 
-  dense = lambda name, v: v @ params[name]["kernel"] + params[name]["bias"]  # noqa: E731
+  def dense(name, v):
+    return v @ params[name]["kernel"] + params[name]["bias"]
+
+  def mean(y, weight):
+    return (weight * y).sum((0, 1)) / max(weight.sum(), 1e-6)
+
   out = np.array(x)
   cells = [(i, j) for i in range(0, H, p) for j in range(0, W, p)]
   for b in range(B):
@@ -73,11 +78,9 @@ def by_hand(params, p, x, source, known, layout, heads=2, d=8):
       at = (b, slice(i, i + p), slice(j, j + p))
       weight = known[at]
       fractions.append(weight.mean())
-      mean = lambda y: (weight * y[at]).sum((0, 1)) / max(weight.sum(), 1e-6)  # noqa: B023, E731
-      keys.append(
-        dense("key", np.concatenate([layer_norm("key_norm", mean(source)), mean(layout)]))
-      )
-      values.append(dense("value", np.where(weight > 0, source[at], mean(source))))
+      source_mean, layout_mean = mean(source[at], weight), mean(layout[at], weight)
+      keys.append(dense("key", np.concatenate([layer_norm("key_norm", source_mean), layout_mean])))
+      values.append(dense("value", np.where(weight > 0, source[at], source_mean)))
     for i, j in cells:
       at = (b, slice(i, i + p), slice(j, j + p))
       features = layer_norm("query_norm", x[at].mean((0, 1)))
@@ -116,7 +119,10 @@ def test_no_gradient_flows_into_the_hole():
   module = ContextualAttention(12, heads=2, head_width=8)
   x, source, known, layout = inputs()
   params = micro_model.random_like(jax.eval_shape(module.init, jax.random.key(0), *inputs()))
-  loss = lambda s: jnp.sin(module.apply(params, x, s, known, layout)).sum()  # noqa: E731
+
+  def loss(source):
+    return jnp.sin(module.apply(params, x, source, known, layout)).sum()
+
   gradient = np.asarray(micro_model.jit(jax.grad(loss))(source))
   assert np.isfinite(gradient).all()
   assert not gradient[(known == 0)[..., 0]].any()

@@ -65,7 +65,7 @@ def test_a_verdict_does_not_depend_on_the_other_photos(verdict):
 
 
 def test_only_cells_that_can_be_changed_have_a_say(verdict):
-  """Half for the whole, a sixth over the cells at 1/2, at 1/4 and at 1/8 each."""
+  """Half for the whole, a sixth over the cells at 1/2, at 1/4 and at 1/8 each; in all, 1."""
   changeable = np.zeros((2, 64, 64, 1), bool)
   changeable[0, 3:5, 0, 0] = True  # of two cells at 1/2, two at 1/4, one at 1/8
   found = verdict(picture(0), picture(1, 21), changeable)
@@ -74,7 +74,8 @@ def test_only_cells_that_can_be_changed_have_a_say(verdict):
   (said,) = np.nonzero(weights[1:])
   assert said.tolist() == [1 * 32, 2 * 32, 1024, 1024 + 16, 1024 + 256]
   np.testing.assert_allclose(weights[1:][said], np.array([1, 1, 1, 1, 2]) / 12, rtol=1e-6)
-  np.testing.assert_allclose(found.weights[1], [0.5] + [0.0] * (1024 + 256 + 64))  # none
+  np.testing.assert_array_equal(found.weights[1], [1.0] + [0.0] * (1024 + 256 + 64))  # none
+  np.testing.assert_allclose(found.weights.sum(-1), 1, rtol=1e-6)
   np.testing.assert_allclose(found.score(), (found.values * found.weights).sum(-1), rtol=1e-5)
 
 

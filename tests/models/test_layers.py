@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from facefill_jax.labels import MIRROR
 from facefill_jax.models import layers
 
 RNG = np.random.default_rng(0)
@@ -30,6 +31,13 @@ def test_depth_to_space_inverts(f):
   folded = layers.space_to_depth(x, f)
   assert folded.shape == (2, 8 // f, 4 // f, 3 * f * f)
   np.testing.assert_array_equal(layers.depth_to_space(folded, f), x)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((2, 3, 3, 20), -1), ((2, 20, 5), 1)])
+def test_mirror_classes(shape, axis):
+  x = normal(*shape)
+  got = jax.jit(layers.mirror_classes, static_argnums=1)(x, axis)
+  np.testing.assert_array_equal(got, x.take(MIRROR, axis))
 
 
 def test_icnr_starts_with_equal_sub_pixels():

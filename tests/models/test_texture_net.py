@@ -1,5 +1,7 @@
 """The texture network: nothing under the mask is read, and all that it is told is used."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import micro_model
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from facefill_jax.labels import MIRROR, NUM_CLASSES
-from facefill_jax.models.texture_net import LATENT, ClassStyle, Grain
+from facefill_jax.models.texture_net import HEAD, LATENT, ClassStyle, Grain
 
 RNG = np.random.default_rng(0)
 
@@ -175,3 +177,19 @@ def test_grain_depends_on_z_alone_and_not_on_the_batch():
   np.testing.assert_allclose(alone, want[1:2], atol=1e-6)
   other = grain(x, hole, layout, z[::-1])
   assert np.abs(other - want)[0].max() > 0.1
+
+
+def test_remat_keeps_nothing_at_full_resolution_but_what_is_given(micro, micro_params):
+  """And parameters keep their names."""
+  kept = {}
+  for remat in (False, True):
+    net = dataclasses.replace(micro.texture, remat=remat)
+    given = jax.tree.map(jnp.asarray, asked(64, 64))
+
+    def pull(params, given, net=net):
+      return jax.vjp(lambda p: net.apply({"params": p}, **given), params)[1]
+
+    leaves = jax.tree.leaves(jax.eval_shape(pull, micro_params["texture"], given))
+    kept[remat] = {leaf.shape for leaf in leaves if leaf.shape[1:3] == (64, 64)}
+  drawn = (2, 64, 64, HEAD)
+  assert drawn in kept[False] and drawn not in kept[True]

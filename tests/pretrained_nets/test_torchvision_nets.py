@@ -1,6 +1,7 @@
 """torchvision's networks as features: ImageNet's scale and VGG16's first layers by hand."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -42,6 +43,11 @@ def test_scale_convolution_and_pool_by_hand():
   right = np.pad(pooled[:, :, 1:], ((0, 0), (0, 0), (0, 1)))  # zeros beyond the edge
   np.testing.assert_allclose(two[..., 1], 2 * right, rtol=1e-4, atol=1e-5)
   assert (three.shape, four.shape) == ((2, 2, 4, 256), (2, 1, 2, 512))
+  rounded = jax.jit(torchvision_nets.vgg16_features, static_argnums=2)(
+    torchvision_nets.arrange(stored), photo, jnp.bfloat16
+  )
+  assert all(tap.dtype == jnp.bfloat16 for tap in rounded)
+  np.testing.assert_allclose(rounded[1].astype(np.float32), two, atol=0.05)
 
 
 def test_small_pictures_are_refused():

@@ -1,5 +1,7 @@
 """What an update did: by hand."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -37,7 +39,7 @@ def test_names_of_curves(name, module):
 def test_few_curves_of_the_largest_networks():
   networks = build_networks("paper")
   for name in ("layout", "texture", "texture_critic"):
-    make = lambda key, name=name: init_params(networks, name, key, 256)  # noqa: E731
+    make = partial(init_params, networks, name, resolution=256)
     shapes = jax.eval_shape(make, jax.random.key(0))
     assert 5 < len({diagnostics.module_of((part,)) for part in shapes}) <= 17, name
 

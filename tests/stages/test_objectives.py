@@ -21,6 +21,7 @@ class Parser:
   """Stands in for the layout network: all it reads is linear in the picture."""
 
   weights = RNG.standard_normal((3, NUM_CLASSES)).astype(np.float32)
+  dtype = jnp.bfloat16
 
   def apply(self, variables, picture, mask, taps):
     assert taps
@@ -137,7 +138,9 @@ def test_what_layout_means_are_over():
   classes = sum(len(set(one[one != VOID].tolist())) for one in batch.labels)
   assert counts["dice"] == classes
   photos = labelled.any((1, 2)).sum()
-  assert 0 < photos == counts["adversarial"] == counts["critic"] == counts["penalty"] < 3
+  assert 0 < photos == counts["adversarial"] == counts["critic"] < 3
+  program = str(jax.make_jaxpr(objective.counts)(objective.inputs(batch, None), None))
+  assert "gather" not in program
 
 
 def test_terms_of_no_weight_are_not_computed():
@@ -173,6 +176,12 @@ def test_predicted_layouts_are_seen_otherwise():
   )
   np.testing.assert_array_equal(inputs.layout, batch.layout)
   assert not inputs.use_features.any() and inputs.paired.all()
+
+
+def test_a_swapped_layout_travels_as_one_byte_a_pixel():
+  program = str(jax.make_jaxpr(texture().inputs)(make_batch(b=2), jax.random.key(0)))
+  rolled = [line for line in program.splitlines() if "roll" in line]
+  assert rolled and not [line for line in rolled if "f32" in line], rolled
 
 
 def test_swapped_layouts_are_another_face_s_and_in_the_hole_only():
@@ -275,6 +284,23 @@ def test_texture_critic_compares_whole_pictures():
   np.testing.assert_array_equal(pair.valid, inputs.paired)
 
 
+def test_photos_without_a_hole_are_not_the_critic_s_business():
+  mask = make_batch().mask
+  mask[0] = False
+  inputs = make_inputs(mask=mask)
+  fake = fake_for(inputs)
+  pair = texture().comparison(made(fake, inputs), inputs)
+  np.testing.assert_array_equal(pair.valid, [False, True, True])
+  counts = texture().counts(inputs, LOOK)
+  assert counts["critic"] == counts["adversarial"] == counts["feature_matching"] == 2
+  assert counts["perceptual"] == 3
+  condition = np.concatenate([mask, inputs.layout], -1)
+  fake, real = (critic(x, condition, mask)[1] for x in (pair.fake, pair.real))
+  want = losses.feature_distance(fake, real)[1:].mean()
+  got = terms_of(pair.fake, inputs, active={"feature_matching"})["feature_matching"]
+  np.testing.assert_allclose(got, want, rtol=1e-5)
+
+
 def test_the_critic_may_be_left_to_move_the_detail_only():
   inputs = make_inputs()
   whole = made(fake_for(inputs), inputs)["whole"]
@@ -324,6 +350,16 @@ def test_a_perfect_fill_costs_nothing():
     np.testing.assert_allclose(terms[name], 0, atol=1e-6, err_msg=name)
   for name in ("adversarial", "layout_consistency", "diversity"):  # these have no truth
     assert np.isfinite(terms[name]), name
+
+
+@pytest.mark.parametrize("objective", [LayoutObjective, TextureObjective])
+def test_a_loss_is_one_entry(objective):
+  """Its weight's name, its value and its count are in one place; names are unique."""
+  assert objective.TERMS == tuple(term.name for term in objective.LOSSES)
+  assert len(set(objective.TERMS)) == len(objective.TERMS)
+  every = objective(Parser(), frozenset(objective.TERMS))
+  assert every.asks_critic and not every.without_critic().asks_critic
+  assert every.active - every.without_critic().active <= {"adversarial", "feature_matching"}
 
 
 def test_texture_terms_by_hand():
@@ -380,8 +416,8 @@ def test_nothing_to_fill():
 def test_another_network_looks_when_it_is_asked_to(monkeypatch, kind):
   seen = []
 
-  def features(params, picture):
-    seen.append(params)
+  def features(params, picture, dtype):
+    seen.append(dtype)
     return (picture * params["gain"],)
 
   module = {"squeezenet": squeezenet, "vgg16": torchvision_nets}[kind]
@@ -392,7 +428,7 @@ def test_another_network_looks_when_it_is_asked_to(monkeypatch, kind):
   terms = texture({"perceptual", "style"}, perceptual=kind).terms(
     made(filled, inputs), inputs, judges, critic, None
   )
-  assert len(seen) == 2
+  assert seen == [Parser.dtype] * 2  # the configuration's
   whole = np.where(inputs.mask, filled, inputs.photo)
   for name, distance in (
     ("perceptual", losses.feature_distance), ("style", losses.style_distance),

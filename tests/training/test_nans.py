@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import micro_model
 import numpy as np
 import pytest
-from test_steps import make_batch, make_stage, make_state
+from micro_step import make_batch, make_stage, make_state
 
 from facefill_jax import sharding
 from facefill_jax.stages.step import train_step
@@ -95,15 +95,20 @@ def test_a_gradient_of_a_parameter_alone():
 
 
 def test_a_gradient_that_the_loss_makes():
-  net = Root()
-  loss = lambda p, x: jnp.sqrt(0.0 * net.apply({"params": p}, x)).sum()  # noqa: E731
+  def loss(p, x):
+    return jnp.sqrt(0.0 * Root().apply({"params": p}, x)).sum()
+
   assert culprit(apply=loss).startswith("the gradient that reaches toy is nan (backward, 3 of 3")
 
 
 def test_within_a_penalty_a_condition_a_loop_and_a_checkpoint():
   def loss(rule, p, x):
-    apply = lambda p, x: Root(rule).apply({"params": p}, x).sum()  # noqa: E731
-    penalty = lambda: jnp.square(jax.grad(apply, 1)(p, x)).sum()  # noqa: E731
+    def apply(p, x):
+      return Root(rule).apply({"params": p}, x).sum()
+
+    def penalty():
+      return jnp.square(jax.grad(apply, 1)(p, x)).sum()
+
     again = jax.checkpoint(lambda total, one: (total + apply(p, one[None]), None))
     total, _ = jax.lax.scan(again, 0.0, x)
     return total + jax.lax.cond(x[0, 0] < 5, penalty, lambda: 0.0)
@@ -122,7 +127,7 @@ def test_a_whole_step(micro, micro_params, network):
   kernel = params[network][block]["Conv_0"]["kernel"]
   params[network][block]["Conv_0"]["kernel"] = np.full_like(kernel, 1e38)
   stage = make_stage("layout", micro, micro_params, adversary="hinge_r1", penalty_every=2)
-  batch = make_batch(micro, micro_params)
+  batch = make_batch(micro)
   step = nans.checked(micro_model.jit(train_step), train_step, begins=100)
   with pytest.raises(FloatingPointError) as caught:
     step(stage, make_state(stage, params), batch, jax.random.key(0))

@@ -23,7 +23,7 @@ def test_a_second_run_is_refused_and_says_whose_it_is(tmp_path):
 
 def test_what_cannot_be_written_is_one_line(tmp_path, monkeypatch):
   (tmp_path / "file").touch()
-  (tmp_path / "run" / "samples").mkdir(parents=True)
+  (tmp_path / "run" / "checkpoints").mkdir(parents=True)
   (tmp_path / "run" / "model").touch()
   cases = [(tmp_path / "file" / "run", "Not a directory"), (tmp_path / "file", "is not a dir")]
   cases += [(tmp_path / "run", "model is not a directory")]
@@ -32,8 +32,8 @@ def test_what_cannot_be_written_is_one_line(tmp_path, monkeypatch):
       workdir.opened(epath.Path(path)).__enter__()
     assert "\n" not in str(caught.value) and word.lower() in str(caught.value).lower()
   (tmp_path / "run" / "model").unlink()
-  monkeypatch.setattr(os, "access", lambda path, mode: os.path.basename(path) != "samples")
-  with pytest.raises(ValueError, match=r"no permission to write in .*samples"):
+  monkeypatch.setattr(os, "access", lambda path, mode: os.path.basename(path) != "checkpoints")
+  with pytest.raises(ValueError, match=r"no permission to write in .*checkpoints"):
     workdir.opened(epath.Path(tmp_path / "run")).__enter__()
 
 

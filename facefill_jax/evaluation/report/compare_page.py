@@ -14,13 +14,14 @@ _MOST_PLOTS = 6
 
 def page_of(found: Comparison) -> str:
   """The whole page."""
-  metrics = found.metrics
+  metrics = {key: entry for key, entry in found.metrics.items() if _has_value(entry)}
   return page.render(
     "compare.html",
     found=found,
     size=found.runs[0].about.get("size"),
     runs=[_run(name, run) for name, run in zip(found.names, found.runs, strict=True)],
     groups=wording.by_region(metrics),
+    not_computed=_not_computed(found),
     judged=[
       f"{wording.full_title(key, entry['region'])} of {wording.listed(entry['trained_on'])}"
       for key, entry in metrics.items() if entry["trained_on"]
@@ -34,6 +35,20 @@ def page_of(found: Comparison) -> str:
     plots=_plots(found),
     legend=plots.legend(found.names),
   )  # fmt: skip
+
+
+def _has_value(entry: Mapping) -> bool:
+  return any(score["value"] is not None for score in entry["runs"].values())
+
+
+def _not_computed(found: Comparison) -> dict[str, list[str]]:
+  """Why metrics have no value in any run -> what these are called."""
+  reasons = {}
+  for key, entry in found.metrics.items():
+    if not _has_value(entry):
+      why = "; ".join(_reasons(found, key)) or "no fill has a value"
+      reasons.setdefault(why, []).append(wording.full_title(key, entry["region"]))
+  return reasons
 
 
 def _run(name: str, run: Run) -> dict:
@@ -75,15 +90,19 @@ def _notes(found: Comparison, key: str) -> list[str]:
     notes = [str(next(iter(said.values())) or "no implementation is named")]
   if entry["note"]:
     notes.append(entry["note"].capitalize())
-  without = {}
-  for name, run in named:
-    known = key in run.metrics
-    if why := run.metrics[key]["not_computed"] if known else "the run has no such score":
-      without.setdefault(str(why), []).append(name)
-  for why, names in without.items():
-    who = "any run" if len(names) == len(named) else wording.listed(names)
-    notes.append(f"Not computed for {who}: {why}")
+  for why, names in _reasons(found, key).items():
+    notes.append(f"Not computed for {wording.listed(names)}: {why}")
   return notes
+
+
+def _reasons(found: Comparison, key: str) -> dict[str, list[str]]:
+  """Why a metric is not computed -> for which runs."""
+  without = {}
+  for name, run in zip(found.names, found.runs, strict=True):
+    entry = run.metrics.get(key, {"not_computed": "the run has no such score"})
+    if entry["not_computed"]:
+      without.setdefault(str(entry["not_computed"]), []).append(name)
+  return without
 
 
 def _plots(found: Comparison) -> list[plots.Plot]:

@@ -78,6 +78,7 @@ def write_report(directory: str | os.PathLike) -> Path:
     checks=checks,
     failed=sum(check.kind == "bad" for check in checks),
     groups=wording.by_region(run.metrics),
+    not_computed=wording.by_reason(run.metrics),
     judged=[wording.full_title(k, e["region"]) for k, e in run.metrics.items() if e["trained_on"]],
     no_value=NO_VALUE,
     plots=[_plot(run, key) for key in _plotted(run)],

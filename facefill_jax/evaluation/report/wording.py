@@ -29,18 +29,24 @@ def full_title(key: str, region: str) -> str:
 
 
 def by_region(metrics: Mapping[str, Mapping]) -> dict[str, list[str]]:
-  """Region -> keys, in the order of GROUPS and of `metrics`; what is not computed comes last.
+  """Region -> keys of a run's metrics, in the order of GROUPS and of `metrics`.
 
-  An unknown region counts as none.
+  An unknown region counts as none. Metrics that are not computed are left out.
   """
   found = {region: [] for region in GROUPS}
   for key, entry in metrics.items():
-    found[entry["region"] if entry["region"] in GROUPS else ""].append(key)
+    if not entry.get("not_computed"):
+      found[entry["region"] if entry["region"] in GROUPS else ""].append(key)
+  return {region: keys for region, keys in found.items() if keys}
 
-  def is_missing(key):
-    return bool(metrics[key].get("not_computed"))
 
-  return {region: sorted(keys, key=is_missing) for region, keys in found.items() if keys}
+def by_reason(metrics: Mapping[str, Mapping]) -> dict[str, list[str]]:
+  """Why metrics of a run are not computed -> what these are called."""
+  found = {}
+  for key, entry in metrics.items():
+    if entry["not_computed"]:
+      found.setdefault(str(entry["not_computed"]), []).append(full_title(key, entry["region"]))
+  return found
 
 
 def decimals(values: Iterable[float | None], unit: str = "") -> int:
