@@ -60,9 +60,10 @@ def replacing(target: PathLike) -> Iterator[Path]:
   target = Path(target)
   part = _beside(target, _PART)
   try:
-    yield part
-    sync(part)
-    os.replace(part, target)
+    with _named(target):
+      yield part
+      sync(part)
+      os.replace(part, target)
   finally:
     part.unlink(missing_ok=True)
   sync(target.parent)
@@ -111,20 +112,32 @@ def replacing_directory(
   shutil.rmtree(new, ignore_errors=True)  # of a process that was killed here
   new.mkdir()
   try:
-    yield new
-    if replaced is not None and target.is_dir():
-      _take_over(target, new, replaced)
-    for path in [*new.rglob("*"), new]:
-      if not path.is_symlink():
-        sync(path)
-    if target.exists():
-      shutil.rmtree(old, ignore_errors=True)
-      target.rename(old)
-    new.rename(target)
+    with _named(target):
+      yield new
+      if replaced is not None and target.is_dir():
+        _take_over(target, new, replaced)
+      for path in [*new.rglob("*"), new]:
+        if not path.is_symlink():
+          sync(path)
+      if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+      new.rename(target)
   finally:
     shutil.rmtree(new, ignore_errors=True)
   sync(target.parent)
   shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(target: PathLike) -> Iterator[None]:
+  """Errors of writing, as of a full disk, name no file by themselves."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno is not None and error.filename is None:
+      error.filename = os.fspath(target)
+    raise
 
 
 def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -114,6 +115,13 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
   with files.locked(path, "in use"):
     assert f"process {os.getpid()} " in path.read_text()
   assert path.read_text() == ""
+
+
+def test_a_full_disk_names_the_target(tmp_path):
+  for replacing in (files.replacing, files.replacing_directory):
+    with pytest.raises(OSError, match=r"No space left.*a\.out"), replacing(tmp_path / "a.out"):
+      raise OSError(errno.ENOSPC, "No space left on device")
+  assert os.listdir(tmp_path) == []
 
 
 def test_paths_as_people_write_them(monkeypatch):
