@@ -6,11 +6,13 @@ an object appears whole or not at all by nature: files are made in a local folde
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
+import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from etils import epath
@@ -23,6 +25,12 @@ _PART, _NEW, _OLD = ".part", ".new", ".old"
 def to_path(name: PathLike) -> epath.Path:
   """A path as a person writes it: `~` is the home directory, `gs://bucket/x` stays remote."""
   return epath.Path(os.path.expanduser(os.fspath(name)))
+
+
+def home_directory() -> Path | None:
+  """The user's home directory; None where there is none, as for a user id without a name."""
+  home = os.path.expanduser("~")
+  return Path(home) if os.path.isabs(home) and os.environ.get("HOME") != "" else None
 
 
 def is_remote(path: PathLike) -> bool:
@@ -72,20 +80,30 @@ def write_text(target: PathLike, text: str) -> None:
 
 
 @contextlib.contextmanager
-def replacing_directory(target: PathLike, last: str = "") -> Iterator[Path]:
+def replacing_directory(
+  target: PathLike, last: str = "", replaced: Collection[str] | None = None
+) -> Iterator[Path]:
   """A directory that takes the place of `target` when the block ends well.
 
   A reader sees the old directory, or the whole new one. A process killed between the two renames
   leaves the old one beside it, as `.NAME.old`. In a bucket, where nothing can be renamed, files are
   copied one by one: `last`, say the list of their sums, is removed first and written last.
 
+  Args:
+    target: the directory; its parents are made.
+    last: see above.
+    replaced: the names in `target` that belong to what is replaced. Whatever else lies there is
+      kept; a name that is both kept and written anew is an error. None: all of it is replaced.
+
   Yields:
-    The local, empty directory to fill. The parents of `target` are made.
+    The local, empty directory to fill.
   """
   if is_remote(target):
     with tempfile.TemporaryDirectory() as scratch:
       yield Path(scratch)
       _upload(Path(scratch), epath.Path(target), last)
+      for name in set(replaced or ()) - set(os.listdir(scratch)):
+        (epath.Path(target) / name).unlink(missing_ok=True)
     return
   target = Path(target).absolute()
   target.parent.mkdir(parents=True, exist_ok=True)
@@ -94,8 +112,11 @@ def replacing_directory(target: PathLike, last: str = "") -> Iterator[Path]:
   new.mkdir()
   try:
     yield new
+    if replaced is not None and target.is_dir():
+      _take_over(target, new, replaced)
     for path in [*new.rglob("*"), new]:
-      sync(path)
+      if not path.is_symlink():
+        sync(path)
     if target.exists():
       shutil.rmtree(old, ignore_errors=True)
       target.rename(old)
@@ -104,6 +125,20 @@ def replacing_directory(target: PathLike, last: str = "") -> Iterator[Path]:
     shutil.rmtree(new, ignore_errors=True)
   sync(target.parent)
   shutil.rmtree(old, ignore_errors=True)
+
+
+def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:
+  """Copies what is in `old` and is not replaced into `new`."""
+  for path in old.iterdir():
+    if path.name in replaced:
+      continue
+    copy = new / path.name
+    if copy.exists():
+      raise FileExistsError(f"{path}: is in the way, and not of what is replaced")
+    if path.is_dir() and not path.is_symlink():
+      shutil.copytree(path, copy, symlinks=True)
+    else:
+      shutil.copy2(path, copy, follow_symlinks=False)
 
 
 def _upload(source: Path, target: epath.Path, last: str) -> None:
@@ -136,6 +171,70 @@ def check_writable(target: PathLike) -> None:
     raise IsADirectoryError(f"{target}: is a directory")
   if not os.access(target.parent, os.W_OK | os.X_OK):
     raise PermissionError(f"{target}: no permission to write in {target.parent}")
+
+
+def check_writable_directory(target: PathLike) -> None:
+  """Before any work: whether a directory can be written here; it and its parents may be missing.
+
+  Raises:
+    OSError: as `check_writable`.
+  """
+  if is_remote(target):
+    return
+  target = Path(target).absolute()
+  length = len(os.fsencode(target.name))
+  if length > NAME_BYTES:
+    raise OSError(f"{target}: its name has {length} bytes; {NAME_BYTES} are possible")
+  for folder in (target, *target.parents):
+    if os.path.lexists(folder):
+      break
+  if not folder.is_dir():
+    raise NotADirectoryError(f"{target}: cannot be made: {folder} is no directory")
+  # A directory is replaced by a rename beside it.
+  for place in {folder, folder.parent} if folder == target else {folder}:
+    if not os.access(place, os.W_OK | os.X_OK):
+      raise PermissionError(f"{target}: no permission to write in {place}")
+
+
+@contextlib.contextmanager
+def locked(path: PathLike, taken: str) -> Iterator[None]:
+  """Keeps a local file or directory to this process while the block runs.
+
+  The lock is the kernel's (flock): it ends with the process, however that ends, so that no stale
+  lock is ever left. A file, which is made, also holds the process and its machine while it is
+  locked; it stays behind, empty. In a bucket and on file systems without locks nothing is kept.
+
+  Args:
+    path: of a file, or of an existing directory.
+    taken: what to say if another process holds the lock, say "/runs/a: another run is at work".
+
+  Raises:
+    ValueError: another process holds it; `taken`, and which process if that is known.
+  """
+  if is_remote(path):
+    yield
+    return
+  import fcntl  # not on Windows, where the rest of this module works
+
+  file = os.path.isfile(path) or not os.path.exists(path)
+  handle = os.open(path, os.O_RDWR | os.O_CREAT if file else os.O_RDONLY, 0o666)
+  try:
+    try:
+      fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+      if error.errno in (errno.EAGAIN, errno.EACCES):
+        holder = os.read(handle, 200).decode("utf-8", "replace").strip() if file else ""
+        raise ValueError(f"{taken}{f' ({holder})' if holder else ''}") from error
+      if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+        raise
+    if file:
+      os.ftruncate(handle, 0)
+      os.write(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    yield
+    if file:
+      os.ftruncate(handle, 0)
+  finally:
+    os.close(handle)
 
 
 def sha256(path: PathLike) -> str:

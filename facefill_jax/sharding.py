@@ -17,12 +17,37 @@ RULES: tuple[tuple[str, P], ...] = ((r".*", P()),)
 """(pattern of a parameter's path, where it lies): the first that matches counts."""
 
 
+_PACKAGES = {"cuda": "jax[cuda13]", "gpu": "jax[cuda13]", "tpu": "jax[tpu]"}
+
+
+def check_devices() -> None:
+  """Whether JAX has a device to compute on; begins to use it.
+
+  Raises:
+    ValueError: JAX_PLATFORMS asks for a kind of device that is not here; in one line.
+  """
+  try:
+    jax.local_devices()
+  except (RuntimeError, AssertionError) as error:  # by the kind of device
+    asked = jax.config.jax_platforms
+    if not asked:
+      raise
+    package = _PACKAGES.get(asked.split(",")[0])
+    hint = f"is {package} installed? " if package else f"valid: cpu, {', '.join(_PACKAGES)}; "
+    why = " ".join(str(error).partition(" (set JAX_PLATFORMS")[0].split())
+    raise ValueError(
+      f"JAX_PLATFORMS={asked}, but jax finds no such device here ({hint}unset JAX_PLATFORMS for "
+      f"the CPU){f': {why}' if why else ''}"
+    ) from error
+
+
 def make_mesh(data: int = -1) -> Mesh:
   """A mesh over all devices; `data` devices along the batch, -1 for all there are.
 
   Raises:
-    ValueError: `data` is not the number of devices.
+    ValueError: `data` is not the number of devices; see also `check_devices`.
   """
+  check_devices()
   found = jax.device_count()
   if data not in (-1, found):
     raise ValueError(f"mesh.data is {data}, but {found} device(s) are here: give -1 or {found}")
@@ -33,8 +58,9 @@ def local_mesh(count: int = -1) -> Mesh:
   """A mesh over the first `count` devices of this process, -1 for all of them.
 
   Raises:
-    ValueError: there are fewer.
+    ValueError: there are fewer; see also `check_devices`.
   """
+  check_devices()
   found = jax.local_devices()
   if count != -1 and not 1 <= count <= len(found):
     raise ValueError(f"{count} devices asked for, {len(found)} are here: give 1..{len(found)}")
@@ -82,7 +108,10 @@ def placed(shapes: Any, shardings: Any) -> Any:
   """ShapeDtypeStructs of a tree of arrays or shapes, lying as `shardings`, a tree or just one."""
   if isinstance(shardings, NamedSharding):
     shardings = jax.tree.map(lambda _: shardings, shapes)
-  place = lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s)  # noqa: E731
+
+  def place(x, sharding):
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
   return jax.tree.map(place, shapes, shardings)
 
 

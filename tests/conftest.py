@@ -33,6 +33,8 @@ def pytest_configure(config):
   config.addinivalue_line("markers", "xdist_group(name): known without xdist, too")
   if hasattr(config, "cache"):
     jax.config.update("jax_compilation_cache_dir", str(config.cache.mkdir("jax")))
+    # Programs that tests start keep theirs here, too, and not in the home directory.
+    os.environ.setdefault("FACEFILL_COMPILE_CACHE", str(config.cache.mkdir("facefill_jax")))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     # Another worker may be writing the entry that this one reads: then it compiles itself.
     config.addinivalue_line(

@@ -8,10 +8,12 @@ import dataclasses
 import importlib.util
 import io
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import jax
 
+from facefill_jax import main
 from facefill_jax.models import networks
 from facefill_jax.training import loop as loop_lib
 
@@ -21,6 +23,17 @@ SIZES = {
   **networks.SIZES,
   SIZE: networks.Size(8, (16, 16, 16), (16, 1, 2), (16, 16, 8), 1, (16,), 64, 8),
 }
+
+
+def with_size():
+  """The size `micro` is known while the block runs."""
+  return mock.patch.object(networks, "SIZES", SIZES)
+
+
+def give_flags(monkeypatch, config, workdir, debug=False) -> None:
+  """What the command line would have said to `main.run`."""
+  for name, value in (("_CONFIG", config), ("_WORKDIR", str(workdir)), ("_DEBUG", debug)):
+    monkeypatch.setattr(main, name, SimpleNamespace(value=value))
 
 
 def load(name: str):
@@ -68,7 +81,7 @@ def train(c, workdir: Path) -> Finished:
 
   original = loop_lib.loop
   with (
-    mock.patch.object(networks, "SIZES", SIZES),
+    with_size(),
     mock.patch.object(loop_lib, "loop", loop),
     contextlib.redirect_stderr(err),
     contextlib.redirect_stdout(out),

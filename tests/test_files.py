@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 
 import pytest
 from etils import epath
@@ -37,6 +39,40 @@ def test_check_writable(tmp_path):
       files.check_writable(path)
 
 
+def test_check_writable_directory(tmp_path, monkeypatch):
+  (tmp_path / "file").touch()
+  files.check_writable_directory(tmp_path / "a" / "b")
+  files.check_writable_directory(tmp_path)
+  with pytest.raises(OSError, match="256 bytes"):
+    files.check_writable_directory(tmp_path / ("x" * 256))
+  with pytest.raises(NotADirectoryError, match="file is no directory"):
+    files.check_writable_directory(tmp_path / "file" / "a")
+  monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
+  for path in (tmp_path, tmp_path / "a" / "b"):
+    with pytest.raises(PermissionError, match=f"no permission to write in {tmp_path}"):
+      files.check_writable_directory(path)
+  with pytest.raises(PermissionError, match="no permission"):
+    files.check_writable(tmp_path / "a.png")
+
+
+def test_a_directory_keeps_what_is_not_replaced(tmp_path):
+  target = tmp_path / "model"
+  (target / "mine").mkdir(parents=True)
+  (target / "mine" / "notes").write_text("keep")
+  (target / "link").symlink_to("nowhere")
+  (target / "old").write_text("1")
+  with files.replacing_directory(target, replaced=["old"]) as new:
+    (new / "new").write_text("2")
+  assert sorted(os.listdir(target)) == ["link", "mine", "new"]
+  assert (target / "mine" / "notes").read_text() == "keep" and (target / "link").is_symlink()
+  with (
+    pytest.raises(FileExistsError, match="is in the way"),
+    files.replacing_directory(target, replaced=["new"]) as new,
+  ):
+    (new / "mine").mkdir()
+  assert sorted(os.listdir(target)) == ["link", "mine", "new"]
+
+
 def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path):
   target = tmp_path / "in" / "model"
   with files.replacing_directory(target) as new:
@@ -50,11 +86,49 @@ def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path):
   assert os.listdir(target) == ["b"] and os.listdir(tmp_path / "in") == ["model"]
 
 
+@pytest.mark.parametrize("name", ["lock", "."])
+def test_a_lock_is_held_by_one_and_freed_by_the_block(tmp_path, name):
+  path = tmp_path / name
+  with files.locked(path, "in use"):
+    with pytest.raises(ValueError, match="in use") as caught, files.locked(path, "in use"):
+      pass
+    if name == "lock":
+      assert f"(process {os.getpid()} on " in str(caught.value)
+  with files.locked(path, "in use"):
+    pass
+  assert os.listdir(tmp_path) == ([] if name == "." else ["lock"])
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path):
+  path = tmp_path / "lock"
+  program = (
+    "import os, sys; from facefill_jax import files\n"
+    "with files.locked(sys.argv[1], ''): os.kill(os.getpid(), 9)"
+  )
+  done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+  assert done.returncode == -9 and path.read_text().startswith("process ")
+  with files.locked(path, "in use"):
+    assert f"process {os.getpid()} " in path.read_text()
+  assert path.read_text() == ""
+
+
 def test_paths_as_people_write_them(monkeypatch):
   monkeypatch.setenv("HOME", "/home/ada")
   assert str(files.to_path("~/run")) == "/home/ada/run"
+  assert str(files.home_directory()) == "/home/ada"
   assert str(files.to_path("gs://bucket/run") / "model") == "gs://bucket/run/model"
   assert files.is_remote("gs://bucket/run") and not files.is_remote("/runs/a")
+
+
+def test_there_may_be_no_home(monkeypatch):
+  def nobody(_):
+    raise KeyError("uid not found")
+
+  monkeypatch.setattr("pwd.getpwuid", nobody)
+  monkeypatch.delenv("HOME", raising=False)
+  assert files.home_directory() is None and str(files.to_path("~/run")) == "~/run"
+  monkeypatch.setenv("HOME", "")
+  assert files.home_directory() is None
 
 
 def test_what_goes_into_a_bucket_is_copied_whole(tmp_path, monkeypatch):
@@ -72,8 +146,8 @@ def test_what_goes_into_a_bucket_is_copied_whole(tmp_path, monkeypatch):
   monkeypatch.setattr(path_class, "mkdir", lambda self, **_: None)
   monkeypatch.setattr(path_class, "unlink", lambda self, missing_ok: seen.append(f"-{self.name}"))
   files.write_text("gs://bucket/a.txt", "one")
-  with files.replacing_directory("gs://bucket/model", last="SUMS") as new:
+  with files.replacing_directory("gs://bucket/model", last="SUMS", replaced=["a", "old"]) as new:
     for name in ("SUMS", "a", "z"):
       (new / name).write_text(name)
-  assert seen == ["a.txt", "-SUMS", "a", "z", "SUMS"]
+  assert seen == ["a.txt", "-SUMS", "a", "z", "SUMS", "-old"]
   assert (bucket / "a.txt").read_text() == "one"

@@ -1,6 +1,6 @@
 """The house stands: who may import whom, read from the source of every module.
 
-    floor 0  ground       types, labels, images, files, sharding (in this order)
+    floor 0  ground       types, labels, images, files, sharding, compile_cache (in this order)
     floor 1  world        data/, pretrained_nets/
     floor 2  maths        models/, metrics/
     floor 3  stages       stages/, filling/
@@ -21,7 +21,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = "facefill_jax"
 FLOORS = {
-  0: ("types", "labels", "images", "files", "sharding"),
+  0: ("types", "labels", "images", "files", "sharding", "compile_cache"),
   1: ("data", "pretrained_nets"),
   2: ("models", "metrics"),
   3: ("stages", "filling"),
@@ -34,10 +34,17 @@ LONGEST = 350  # lines; what is meant is "about 300"
 
 NUMPY_ONLY = (
   "data", "labels", "files", "filling.frame", "filling.photo_files", "filling.classical",
+  "filling.photo_output", "filling.layout_files", "filling.deep_pictures", "filling.exif",
+  "filling.picture_kinds", "filling.tiff_files",
 )  # fmt: skip
 
 FOREIGN = (  # (packages, the modules that may import them, why)
   (("tensorflow", "tensorboard"), lambda module: False, "is not a dependency"),
+  (
+    ("tensorflow_datasets",),
+    lambda module: module in ("data.sets.prepared", "data.sets.tfds_builders"),
+    "only these two know TFDS, which takes seconds to import",
+  ),
   (
     ("torch",),
     lambda module: within(module, ["pretrained_nets"]),
@@ -47,6 +54,11 @@ FOREIGN = (  # (packages, the modules that may import them, why)
     ("sklearn",),
     lambda module: within(module, ["metrics"]),
     "only P-IDS and U-IDS need scikit-learn",
+  ),
+  (
+    ("jinja2", "markupsafe", "matplotlib"),
+    lambda module: within(module, ["evaluation.report"]),
+    "only the pages of evaluation/report/ need templates and plots",
   ),
   (
     ("ml_collections",),
@@ -212,6 +224,7 @@ def test_the_house_stands():
     ("training.progress", "import tensorflow as tf", "is not a dependency"),
     ("filling.model_files", "import torch", "only pretrained_nets/ reads torch's files"),
     ("evaluation.runner", "import sklearn", "only P-IDS and U-IDS need"),
+    ("evaluation.runner", "import matplotlib", "only the pages of evaluation/report/"),
     ("data.sources", "def f():\n  from tensorflow.io import gfile", "is not a dependency"),
     ("stages.step", "import time", "pure maths"),
     ("utils", "", "'utils' is on no floor"),
@@ -256,11 +269,14 @@ def test_the_top_level_is_the_one_agreed_on():
   assert not [name for name in ("docs", "scripts", "utils") if (ROOT / name).exists()]
 
 
-def test_nothing_loads_tensorflow():
+def test_nothing_loads_tensorflow_or_plots():
   program = (
     "import sys; import facefill_jax.training.loop, facefill_jax.filling.pipeline; "
     "import facefill_jax.cli.fill, facefill_jax.pretrained_nets.weights, facefill_jax.main; "
-    "bad = {'tensorflow', 'tensorboard', 'torch', 'sklearn'} & set(sys.modules); "
+    "import facefill_jax.evaluation.runner, facefill_jax.evaluation.compare; "
+    "bad = {'tensorflow', 'tensorflow_datasets', 'tensorboard', 'torch', 'sklearn', 'jinja2'}; "
+    "bad.add('matplotlib'); "
+    "bad &= set(sys.modules); "
     "sys.exit(', '.join(sorted(bad)) + ' loaded' if bad else 0)"
   )
   done = subprocess.run(

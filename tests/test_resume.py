@@ -132,7 +132,7 @@ def test_killed_at_any_moment(straight, tmp_path):
   program = (
     "import sys; sys.path[:0] = ['tests', '.']; import conftest, pathlib, short_run, jax;"
     "jax.config.update('jax_compilation_cache_dir', sys.argv[2]);"
-    "from facefill_jax.models import networks; networks.SIZES = short_run.SIZES;"
+    "short_run.with_size().__enter__();"
     "from facefill_jax.training import loop;"
     "from absl import flags; flags.FLAGS.mark_as_parsed();"
     "loop.train(short_run.config(), sys.argv[1])"

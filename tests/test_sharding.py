@@ -1,5 +1,7 @@
 """The mesh: the same numbers on two devices as on one, and refusals that say what is valid."""
 
+from types import SimpleNamespace
+
 import jax
 import micro_step
 import numpy as np
@@ -92,3 +94,28 @@ def test_devices_exchange_gradients_and_one_byte_a_pixel(texture_step):
   program = texture_step.as_text()
   assert "all-reduce(" in program, "of the gradients"
   assert micro_step.moved(program) == {"u8[1,64,64]"}
+
+
+@pytest.mark.parametrize(
+  ("asked", "error", "words"),
+  [
+    ("cuda", AssertionError(), ("jax[cuda13]", "unset JAX_PLATFORMS for the CPU")),
+    ("tpu", RuntimeError("no\nlibtpu (set JAX_PLATFORMS='')"), ("jax[tpu]", ": no libtpu")),
+    ("gpux", RuntimeError("unknown"), ("valid: cpu, cuda, gpu, tpu", "unknown")),
+  ],
+)
+def test_a_device_that_is_not_there_is_one_line(monkeypatch, asked, error, words):
+  def fails():
+    raise error
+
+  config = SimpleNamespace(jax_platforms=asked)
+  monkeypatch.setattr(sharding, "jax", SimpleNamespace(config=config, local_devices=fails))
+  for call in (sharding.check_devices, sharding.make_mesh, sharding.local_mesh):
+    with pytest.raises(ValueError, match=f"JAX_PLATFORMS={asked}, but") as caught:
+      call()
+    said = str(caught.value)
+    assert "\n" not in said and "set JAX_PLATFORMS=" not in said
+    assert all(word in said for word in words), said
+  config.jax_platforms = ""  # nobody asked: what JAX says is not hidden
+  with pytest.raises(type(error)):
+    sharding.check_devices()

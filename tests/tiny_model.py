@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 
+from facefill_jax.filling.filler import Filler
 from facefill_jax.models import networks
 
 CONFIG = {
@@ -26,3 +27,9 @@ def random_params(seed: int = 0) -> dict:
     return (path[-1].key == "scale") + np.float32(0.1) * x
 
   return jax.tree_util.tree_map_with_path(value, networks.abstract_params("tiny"))
+
+
+def filler(**options) -> Filler:
+  """A filler of `random_params` at 64 px."""
+  params = random_params()
+  return Filler(networks.networks_of_model(CONFIG), params, 64, config=CONFIG, **options)

@@ -1,26 +1,13 @@
 """The `facefill` command. One file a verb; nothing heavy is imported before a verb needs it."""
 
+import signal
 import sys
 import traceback
 
 import click
 
 from facefill_jax import __version__
-from facefill_jax.cli import data, eval, fill, masks, weights
-from facefill_jax.cli.failures import CANCELLED, describe
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="facefill")
-def commands() -> None:
-  """Fill holes in photos of faces."""
-
-
-commands.add_command(data.data)
-commands.add_command(eval.evaluate)
-commands.add_command(fill.fill)
-commands.add_command(masks.masks)
-commands.add_command(weights.weights)
+from facefill_jax.cli import failures
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -35,16 +22,31 @@ def main(argv: list[str] | None = None) -> int:
   """
   options = {"verbose": False}
   try:
-    result = commands.main(argv, prog_name="facefill", standalone_mode=False, obj=options)
+    result = _commands().main(argv, prog_name="facefill", standalone_mode=False, obj=options)
     return result if isinstance(result, int) else 0
   except click.exceptions.NoArgsIsHelpError as error:
     error.show()  # many lines, and wanted
     return error.exit_code
-  except click.exceptions.Abort:
+  except (click.exceptions.Abort, KeyboardInterrupt):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C ends the clean-up, too
     click.echo("facefill: cancelled", err=True)
-    return CANCELLED
+    return failures.CANCELLED
   except Exception as error:
     if options["verbose"]:
       traceback.print_exc(file=sys.stderr)
-    click.echo(f"facefill: {describe(error)}", err=True)
-    return error.exit_code if isinstance(error, click.ClickException) else 1
+    click.echo(f"facefill: {failures.describe(error)}", err=True)
+    return failures.exit_code(error)
+
+
+def _commands() -> click.Group:
+  """All verbs. Imported here, so that Ctrl-C at any time is one line."""
+  from facefill_jax.cli import data, eval, fill, masks, weights
+
+  @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+  @click.version_option(__version__, prog_name="facefill")
+  def commands() -> None:
+    """Fill holes in photos of faces."""
+
+  for verb in (data.data, eval.evaluate, fill.fill, masks.masks, weights.weights):
+    commands.add_command(verb)
+  return commands

@@ -10,8 +10,9 @@ import click
 
 from facefill_jax.cli import data_agreement, data_label, data_show
 from facefill_jax.cli.failures import InputFailure, input_failures
+from facefill_jax.cli.paths import FilePath
 
-_DIR = click.Path(path_type=Path)
+_DIR = FilePath()
 _LISTED = 20  # problems that are printed one by one
 _workers = click.option(
   "--workers", type=click.IntRange(1), metavar="N", help="Processes. Default: one a core."
@@ -44,7 +45,8 @@ def build(
   """Build the data set NAME from its download: celebamask_hq, ffhq, folder_faces, celeb_a or
   celeb_a_hq.
 
-  Killed, it goes on where it was when it is started again. README.md says how to get each set.
+  Killed, it goes on where it was when it is started again. facefill_jax/data/README.md says how to
+  get each set.
   """
   options["verbose"] = verbose
   from facefill_jax.data.sets import build as build_lib

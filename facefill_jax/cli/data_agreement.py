@@ -6,14 +6,15 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli.failures import input_failures
+from facefill_jax.cli.paths import FilePath, SourceName
 
-_DIR = click.Path(path_type=Path, file_okay=False)
+_DIR = FilePath(file_okay=False)
 
 
 @click.command()
-@click.argument("labels", type=click.Path())
-@click.argument("truth", type=click.Path())
-@click.option("--confidence", default="", metavar="DIR",
+@click.argument("labels", type=SourceName())
+@click.argument("truth", type=SourceName())
+@click.option("--confidence", type=SourceName(), default="", metavar="DIR",
               help="What `data label --confidence` wrote: is it worth what it says?")  # fmt: skip
 @click.option("--vocabulary", default="celebamask_hq", show_default=True,
               help="What the ids of TRUTH mean; see configs/README.md.")  # fmt: skip

@@ -5,25 +5,30 @@ from pathlib import Path
 
 import click
 
+from facefill_jax.cli import devices
 from facefill_jax.cli.failures import InputFailure, SomeFailed, input_failures
 from facefill_jax.cli.models import MODEL, model_failures
+from facefill_jax.cli.paths import FilePath, SourceName
 
-_DIR = click.Path(path_type=Path, file_okay=False)
+_DIR = FilePath(file_okay=False)
 
 
 @click.command()
 @click.option("--model", type=MODEL, required=True, metavar="DIR", help="A trained model; its "
               "layout stage is enough. `pretrained`: the package's.")  # fmt: skip
-@click.option("--from", "photos", type=click.Path(), required=True, metavar="PHOTOS",
+@click.option("--from", "photos", type=SourceName(), required=True, metavar="PHOTOS",
               help="Directory or .zip of photos.")  # fmt: skip
 @click.option("--to", "labels", type=_DIR, required=True, metavar="LABELS",
               help="Gets one PNG of class ids a photo, and confidence.csv.")  # fmt: skip
 @click.option("--confidence", type=_DIR, metavar="DIR",
               help="Gets one grey PNG a photo: how sure the network is, 255 = 1.")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@devices.no_compile_cache
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
 @click.pass_obj
-def label(options, model, photos, labels, confidence, batch_size, verbose) -> None:
+def label(
+  options, model, photos, labels, confidence, batch_size, no_compile_cache, verbose
+) -> None:
   """Write a layout for each photo: an 8-bit PNG of class ids, of the photo's name and size.
 
   Photos must be framed as those that the model was trained on. Of a photo that is not square, the
@@ -40,6 +45,7 @@ def label(options, model, photos, labels, confidence, batch_size, verbose) -> No
     raise InputFailure(str(error)) from error
   if confidence and confidence.absolute() == labels.absolute():
     raise click.UsageError("--confidence and --to are the same directory: keep the two apart")
+  devices.prepare(no_compile_cache)
   labeller = _labeller(model, batch_size)
   failed = _run(labeller, source, labels, confidence)
   click.echo(f"layouts of {len(source) - failed} photos are in {labels}", err=True)

@@ -1,22 +1,27 @@
 """facefill data show: a contact sheet of photos with their layouts over them."""
 
-from pathlib import Path
-
 import click
 import numpy as np
 
 from facefill_jax.cli.failures import InputFailure
+from facefill_jax.cli.paths import FilePath, SourceName
 
 _TEXT = 14  # pixels of the line under a picture
 _GAP = 4
 
 
 @click.command()
-@click.argument("photos", type=click.Path())
-@click.option("--labels", default="", metavar="LABELS", help="Directory or .zip of their layouts.")
+@click.argument("photos", type=SourceName())
+@click.option(
+  "--labels",
+  type=SourceName(),
+  default="",
+  metavar="LABELS",
+  help="Directory or .zip of their layouts.",
+)
 @click.option("--vocabulary", default="celebamask_hq", show_default=True,
               help="What their ids mean; see configs/README.md.")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
+@click.option("-o", "--output", type=FilePath(dir_okay=False),
               default="sheet.png", show_default=True, help="The sheet, a PNG.")  # fmt: skip
 @click.option("--count", type=click.IntRange(1), default=24, show_default=True,
               help="How many photos, evenly spread.")  # fmt: skip
@@ -40,16 +45,16 @@ def show(
     raise click.UsageError(f"{output}: no such folder {output.parent}")
   if output.exists() and not overwrite:
     raise click.UsageError(f"{output}: exists; give --overwrite to replace it")
-  from facefill_jax.data.masks.training import spread
   from facefill_jax.data.opening import open_source
-  from facefill_jax.filling import photo_files
+  from facefill_jax.data.sources import spread
+  from facefill_jax.filling import photo_files, photo_output
 
   try:
     source = open_source(photos, labels, min_size=size, vocabulary=vocabulary)
     count = min(count, len(source))
     items = (source[i] for i in spread(len(source), count))
     sheet = contact_sheet(items, count, min(columns, count), size)
-    photo_files.write_photo(output, sheet)
+    photo_output.write_photo(output, sheet)
   except (ValueError, photo_files.PhotoError) as error:
     raise InputFailure(str(error)) from error
   click.echo(f"wrote {output}: {count} of {len(source)} photos", err=True)
@@ -84,10 +89,10 @@ def contact_sheet(items, count: int, columns: int, size: int) -> np.ndarray:
 
 def _pair(item: dict, size: int) -> tuple[np.ndarray, np.ndarray]:
   """Photo and photo under its layout, uint8 (size, size, 3) each."""
-  from facefill_jax.data.squares import cut, random_square
+  from facefill_jax.data.squares import centre_square, cut
   from facefill_jax.labels import VOID, colourise
 
-  square = random_square(item["labels"].shape, (1.0, 1.0), None)
+  square = centre_square(*item["labels"].shape)
   photo, labels = cut(item["photo"], item["labels"], square, size)
   mixed = (photo.astype(np.uint16) + colourise(labels) + 1) // 2
   return photo, np.where((labels == VOID)[..., None], photo, mixed.astype(np.uint8))

@@ -1,12 +1,11 @@
 """facefill eval compare: runs side by side, differences with their intervals."""
 
-from pathlib import Path
-
 import click
 
 from facefill_jax.cli.failures import InputFailure, input_failures
+from facefill_jax.cli.paths import FilePath
 
-_DIR = click.Path(path_type=Path, file_okay=False)
+_DIR = FilePath(file_okay=False)
 
 
 @click.command()

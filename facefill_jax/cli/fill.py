@@ -1,6 +1,7 @@
 """facefill fill: one photo, one mask, one answer."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,12 +10,14 @@ import click
 import numpy as np
 
 from facefill_jax import PRETRAINED
+from facefill_jax.cli import devices
 from facefill_jax.cli.failures import InputFailure
 from facefill_jax.cli.models import MODEL, model_failures
-from facefill_jax.filling import photo_files
+from facefill_jax.cli.paths import FilePath, check_new_file
+from facefill_jax.filling import layout_files, photo_files, photo_output
 from facefill_jax.filling.frame import FrameError
 
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath()
 
 
 @click.command()
@@ -32,26 +35,27 @@ _FILE = click.Path(path_type=Path)
 @click.option("--layout", type=_FILE, help="Fill by this layout, an edited --save-layout.")
 @click.option("--save-layout", type=_FILE, help="Write the layout that was used, as PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
+@devices.no_compile_cache
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
 @click.pass_obj
-def fill(
-  options, photo, mask, model, output, seed, layout, save_layout, overwrite, verbose
-) -> None:
+def fill(options, photo, mask, output, save_layout, overwrite, no_compile_cache, **given) -> None:
   """Fill the hole in PHOTO: the white part of MASK, a picture of the same size.
 
   Every pixel outside the hole comes back as it was (not in JPEG files: they cannot keep pixels).
   """
-  options["verbose"] = verbose
+  options["verbose"] = given["verbose"]
   output = output or photo.with_name(f"{photo.stem}.filled.png")
   _check_outputs(output, save_layout, overwrite)
   with _speaking():
-    known, hole, wish = _read(photo, mask, layout)
+    known, hole, wish = _read(photo, mask, given["layout"])
+    photo_output.check_output(output, hole.shape)
     click.echo(photo_files.describe_hole(hole), err=True)
-    filled = _pipeline(model)(known.pixels, hole, seed=seed, layout=wish)
-    photo_files.write_photo(output, filled.whole, known.icc_profile)
+    devices.prepare(no_compile_cache)
+    filled = _pipeline(given["model"])(known.pixels, hole, seed=given["seed"], layout=wish)
+    photo_output.write_like(output, known, filled.whole, hole)
     click.echo(f"wrote {output}", err=True)
     if save_layout:
-      photo_files.write_layout(save_layout, filled.layout)
+      layout_files.write_layout(save_layout, filled.layout)
       click.echo(f"wrote {save_layout}", err=True)
 
 
@@ -60,13 +64,13 @@ def _read(
 ) -> tuple[photo_files.PhotoFile, np.ndarray, np.ndarray | None]:
   """Photo, mask bool (h, w), True = hole, and layout uint8 (h, w) or None."""
   known = photo_files.read_photo(photo)
-  if mask.exists() and mask.samefile(photo):
+  if os.path.exists(mask) and mask.samefile(photo):
     raise photo_files.PhotoError(f"{mask}: is the photo itself, not a mask")
   size = known.pixels.shape[:2]
   return (
     known,
-    photo_files.read_mask(mask, size),
-    photo_files.read_layout(layout, size) if layout else None,
+    photo_files.read_mask(mask, size, known.orientation),
+    layout_files.read_layout(layout, size) if layout else None,
   )
 
 
@@ -100,7 +104,7 @@ def _speaking() -> Iterator[None]:
 def _check_outputs(output: Path, save_layout: Path | None, overwrite: bool) -> None:
   """Before any work: the suffixes are known, the folders exist, and nothing is overwritten."""
   try:
-    photo_files.check_output(output)
+    photo_output.check_output(output)
   except photo_files.PhotoError as error:
     raise click.UsageError(str(error), click.get_current_context()) from error
   wanted = [output]
@@ -111,7 +115,4 @@ def _check_outputs(output: Path, save_layout: Path | None, overwrite: bool) -> N
   if len({path.absolute() for path in wanted}) < len(wanted):
     raise click.UsageError(f"{output}: would be both the picture and its layout")
   for path in wanted:
-    if not path.parent.is_dir():
-      raise click.UsageError(f"{path}: no such folder {path.parent}")
-    if path.is_dir() or (path.exists() and not overwrite):
-      raise click.UsageError(f"{path}: exists; give --overwrite to replace it")
+    check_new_file(path, overwrite)

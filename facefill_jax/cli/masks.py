@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli.failures import InputFailure, input_failures
+from facefill_jax.cli.paths import FilePath, SourceName
 
-_FILE = click.Path(path_type=Path)
+_FILE = FilePath()
 _COUNTED = 1000  # masks drawn for `stats`
 
 _size = click.option(
@@ -16,7 +17,11 @@ _size = click.option(
 )
 _seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 _labels = click.option(
-  "--labels", default="", metavar="DIR", help="Label maps (directory or .zip), for parts:..."
+  "--labels",
+  type=SourceName(),
+  default="",
+  metavar="DIR",
+  help="Label maps (directory or .zip), for parts:...",
 )
 _overwrite = click.option("--overwrite", is_flag=True, help="Replace what exists.")
 _verbose = click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
@@ -36,7 +41,7 @@ def masks() -> None:
 
 
 @masks.command()
-@click.argument("protocol")
+@click.argument("protocol", type=SourceName())
 @click.option("--to", "directory", type=_FILE, required=True, metavar="DIR", help="Written here.")
 @_count("all of parts:... and folder:..., else required")
 @_size
@@ -67,7 +72,7 @@ def build(options, protocol, directory, count, size, seed, labels, overwrite, ve
 
 
 @masks.command()
-@click.argument("protocol")
+@click.argument("protocol", type=SourceName())
 @click.option("-o", "--output", type=_FILE, required=True, help="A picture file.")
 @_count("24, or as many as there are")
 @click.option("--columns", type=click.IntRange(1), default=6, show_default=True)
@@ -82,21 +87,21 @@ def show(options, protocol, output, count, columns, size, seed, labels, overwrit
   import numpy as np
 
   from facefill_jax.data.masks import files
-  from facefill_jax.filling import photo_files
+  from facefill_jax.filling import photo_files, photo_output
 
   options["verbose"] = verbose
   chosen = _open(protocol, labels)
   _check_output(output, overwrite)
   try:
     drawn = [mask for _, mask in _draw(chosen, count, 24, size, seed)]
-    photo_files.write_photo(output, np.repeat(files.sheet(drawn, columns)[..., None], 3, axis=-1))
+    photo_output.write_photo(output, np.repeat(files.sheet(drawn, columns)[..., None], 3, axis=-1))
   except (ValueError, photo_files.PhotoError) as error:
     raise InputFailure(str(error)) from error
   click.echo(f"wrote {output}", err=True)
 
 
 @masks.command()
-@click.argument("protocol", metavar="PROTOCOL|DIR")
+@click.argument("protocol", type=SourceName(), metavar="PROTOCOL|DIR")
 @_count(f"{_COUNTED}, or as many as there are")
 @_size
 @_seed
@@ -110,12 +115,12 @@ def stats(options, protocol, count, size, seed, labels, as_json, verbose) -> Non
   Sub-folders are counted one by one, too. A protocol's name comes first: write ./box for a folder.
   """
   from facefill_jax.data.masks import files, patterns
-  from facefill_jax.data.masks.training import FolderMasks
+  from facefill_jax.data.masks.folder import FolderMasks
 
   options["verbose"] = verbose
   try:
     if Path(protocol).is_dir() and protocol not in patterns.NAMES:
-      found = FolderMasks(protocol)
+      found = FolderMasks(protocol, most=1.0)  # counted, and said: not refused
       names = found.names[:count]
       ratios = [(name, files.ratio(found[i])) for i, name in enumerate(names)]
     else:
@@ -156,11 +161,11 @@ def _draw(protocol, count: int | None, usual: int, size: int, seed: int):
 
 def _check_output(output: Path, overwrite: bool) -> None:
   """Before any work: the suffix is known, the folder exists, and nothing is overwritten."""
-  from facefill_jax.filling import photo_files
+  from facefill_jax.filling import photo_files, photo_output
 
   context = click.get_current_context()
   try:
-    photo_files.check_output(output)
+    photo_output.check_output(output)
   except photo_files.PhotoError as error:
     raise click.UsageError(str(error), context) from error
   if not output.parent.is_dir():

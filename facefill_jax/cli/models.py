@@ -4,22 +4,21 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import click
-
 from facefill_jax import PRETRAINED
 from facefill_jax.cli.failures import ModelFailure
+from facefill_jax.cli.paths import FilePath
 
 
-class _Model(click.Path):
+class _Model(FilePath):
   """A model's directory; `pretrained`: the package's, unless there is a directory of that name."""
 
-  def convert(self, value, param, ctx) -> Path:
+  def convert(self, value, param, ctx):
     if str(value) == PRETRAINED.name and not Path(value).exists():
       return PRETRAINED
     return super().convert(value, param, ctx)
 
 
-MODEL = _Model(path_type=Path)
+MODEL = _Model(remote=True)
 
 
 @contextlib.contextmanager

@@ -1,14 +1,13 @@
 """facefill weights: networks that judge fills, from their projects' files; and smaller models."""
 
-from pathlib import Path
-
 import click
 
-from facefill_jax.cli.failures import InputFailure, input_failures
-from facefill_jax.cli.models import model_failures
+from facefill_jax.cli.failures import InputFailure, input_failures, reason
+from facefill_jax.cli.models import MODEL, model_failures
+from facefill_jax.cli.paths import FilePath, check_new_directory
 
-_FILE = click.Path(path_type=Path)
-_DIR = click.Path(path_type=Path, file_okay=False)
+_FILE = FilePath()
+_DIR = FilePath(file_okay=False)
 _WHERE = "[default: $FACEFILL_WEIGHTS, else ~/.cache/facefill_jax/weights]"
 _verbose = click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
 
@@ -40,7 +39,8 @@ def convert(options, kind, files, directory, overwrite, verbose) -> None:
     raise click.UsageError(
       f"unknown KIND {kind!r}; valid: {', '.join(weights_lib.KINDS)}", click.get_current_context()
     )
-  directory = directory or weights_lib.default_directory()
+  directory = directory or _default_directory("--to")
+  check_new_directory(directory)
   with input_failures():
     try:
       path = weights_lib.convert(kind, files, directory, overwrite=overwrite)
@@ -62,7 +62,7 @@ def show(options, directory, verbose) -> None:
   options["verbose"] = verbose
   from facefill_jax.pretrained_nets import weights as weights_lib
 
-  directory = directory or weights_lib.default_directory()
+  directory = directory or _default_directory("--in")
   click.echo(f"weights in {directory}:")
   damaged = []
   for kind in weights_lib.KINDS:
@@ -81,8 +81,10 @@ def show(options, directory, verbose) -> None:
 
 
 @weights.command()
-@click.argument("model", type=_DIR)
-@click.option("--to", "target", type=_DIR, required=True, metavar="DIR", help="Written here.")
+@click.argument("model", type=MODEL)
+@click.option(
+  "--to", "target", type=FilePath(remote=True), required=True, metavar="DIR", help="Written here."
+)
 @click.option("--card", type=_FILE, metavar="FILE", help="Markdown, its README.md: what it is, "
               "what it learned from, how good it is and what it must not be used for.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a model that exists.")
@@ -97,11 +99,23 @@ def pack(options, model, target, card, overwrite, verbose) -> None:
     raise click.UsageError(
       f"{target}: exists; give --overwrite to replace it", click.get_current_context()
     )
+  check_new_directory(target)
   try:
     text = card.read_text(encoding="utf-8") if card else None
   except (OSError, ValueError) as error:
-    raise InputFailure(f"{card}: cannot read the card: {error}") from error
-  with model_failures():
-    model_files.pack_model(model, target, text)
-  size = sum(path.stat().st_size for path in target.iterdir())
+    raise InputFailure(f"cannot read the card: {reason(error)}") from error
+  with input_failures(), model_failures():
+    size = model_files.pack_model(model, target, text)
   click.echo(f"wrote {target}, {size / 1e6:.1f} MB", err=True)
+
+
+def _default_directory(option: str):
+  from facefill_jax.pretrained_nets import weights as weights_lib
+
+  directory = weights_lib.default_directory()
+  if directory is None:
+    raise click.UsageError(
+      f"there is no home directory here: give {option} DIR, or set FACEFILL_WEIGHTS",
+      click.get_current_context(),
+    )
+  return directory

@@ -1,4 +1,4 @@
-"""Photos varied at random: turned and sheared with their maps, other colours, out of focus.
+"""Random augmentation of photos: affine (their maps alike), colour, blur.
 
 The geometry is one view of the photo in place of a crop: a single resampling, as sharp as a crop.
 Ranges at strength 1 are ours, about half of those of Karras et al. 2020 (StyleGAN2-ADA, appendix

@@ -1,8 +1,7 @@
-"""Records that cannot be used: an error that names them, or skipped, counted, up to a limit.
+"""Bad records: an error that names them or, if asked for, skipped and counted, up to a limit.
 
-Skipping replaces a bad record where it would have come by another one that (seed, position in the
-stream) chooses. So all other samples stay what they were, and the stream stays the same for any
-number of workers and processes and for any point at which a run is resumed.
+A bad record is replaced by another one, chosen by (seed, position in the stream). So all other
+samples stay the same, for any number of workers and processes and wherever a run is resumed.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,6 +1,7 @@
-"""From the bytes of a picture file to arrays: photos, label maps, brightness; nearest resizing."""
+"""Decoding picture files: photos, label maps, brightness; what is accepted; nearest resizing."""
 
 import io
+import re
 import struct
 import zipfile
 import zlib
@@ -9,12 +10,30 @@ import numpy as np
 from PIL import Image, ImageOps
 
 MID_GREY = 128
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+"""What is read, in Pillow's words. No EPS, PDF or PSD."""
+ENDINGS = (
+  ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".tif", ".tiff", ".bmp",
+  ".gif", ".ppm", ".pgm", ".pbm", ".pnm",
+)  # fmt: skip
+"""The endings of such files, in lower case."""
+PIXEL_CAP = 100_000_000
+"""A picture with more pixels by its header is not decoded."""
+ORIENTATION = 0x0112
+"""The EXIF tag."""
 
 # What Pillow and zipfile raise for a damaged file, depending on where the damage is.
 DAMAGED = (
   OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError,
   struct.error, zlib.error, zipfile.BadZipFile, Image.DecompressionBombError,
 )  # fmt: skip
+
+
+def reason(error: Exception) -> str:
+  """Why a file could not be decoded, in one line, from an exception of DAMAGED."""
+  # Pillow names the stream it was given, which helps nobody.
+  first = re.sub(r"\s*<_io\.BytesIO[^>]*>", "", str(error).split("\n")[0])
+  return first or type(error).__name__
 
 
 def read_photo(data: bytes, min_size: int | None = None) -> tuple[np.ndarray, tuple[int, int]]:
@@ -29,8 +48,8 @@ def read_photo(data: bytes, min_size: int | None = None) -> tuple[np.ndarray, tu
   Returns:
     uint8 (h, w, 3), and (height, width) of the upright photo at full size.
   """
-  with Image.open(io.BytesIO(data)) as image:
-    turned = image.getexif().get(0x0112, 1)
+  with _open(data) as image:
+    turned = image.getexif().get(ORIENTATION, 1)
     width, height = image.size
     if min_size is not None:
       image.draft(None, (min_size, min_size))  # a no-op unless the file is a JPEG
@@ -44,7 +63,7 @@ def read_photo(data: bytes, min_size: int | None = None) -> tuple[np.ndarray, tu
 
 def read_labels(data: bytes) -> np.ndarray:
   """Decodes class ids from a grey or palette picture of up to 8 bits: uint8 (h, w), not checked."""
-  with Image.open(io.BytesIO(data)) as image:
+  with _open(data) as image:
     if image.mode not in ("L", "P"):
       raise ValueError(f"mode {image.mode}; labels must be 8-bit grey or palette pictures of ids")
     step = _grey_step(data)
@@ -60,9 +79,9 @@ def _grey_step(data: bytes) -> int:
 
 def read_grey(data: bytes) -> np.ndarray:
   """Decodes brightness: uint8 (h, w); 16-bit values are divided by 257, alpha is ignored."""
-  with Image.open(io.BytesIO(data)) as image:
+  with _open(data) as image:
     if image.mode.startswith(("I", "F")):
-      return _from_16_bit(image)
+      return from_16_bits(image)
     return np.array(image.convert("L"))
 
 
@@ -77,16 +96,36 @@ def resize_nearest(array: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   return array.take(rows, axis=0).take(columns, axis=1)
 
 
+def _open(data: bytes) -> Image.Image:
+  """A picture of FORMATS, not yet decoded; ValueError if its header tells of too many pixels."""
+  image = Image.open(io.BytesIO(data), formats=FORMATS)
+  check_pixels(image)
+  return image
+
+
+def check_pixels(image: Image.Image) -> None:
+  """Raises ValueError if a picture has more pixels than PIXEL_CAP; nothing is decoded."""
+  if image.width * image.height > PIXEL_CAP:
+    raise ValueError(
+      f"{image.width} x {image.height} is over the limit of {PIXEL_CAP // 1_000_000} megapixels"
+    )
+
+
+def from_16_bits(image: Image.Image) -> np.ndarray:
+  """A picture of mode I or I;16, 0..65535 -> uint8 (h, w), to nearest. ValueError for others."""
+  if image.mode == "F":
+    raise ValueError("floating-point pictures are not supported; save it as 8 or 16 bits")
+  values = np.asarray(image).astype(np.int64)
+  if values.size and (values.min() < 0 or values.max() > 65535):
+    raise ValueError("grey values beyond 16 bits are not supported")
+  return ((values + 128) // 257).astype(np.uint8)
+
+
 def _to_rgb(image: Image.Image) -> np.ndarray:
   if image.mode.startswith(("I", "F")):
-    return np.repeat(_from_16_bit(image)[..., None], 3, axis=-1)
+    return np.repeat(from_16_bits(image)[..., None], 3, axis=-1)
   if image.has_transparency_data:
     image = image.convert("RGBA")
     backdrop = Image.new("RGBA", image.size, (MID_GREY, MID_GREY, MID_GREY, 255))
     image = Image.alpha_composite(backdrop, image)
   return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _from_16_bit(image: Image.Image) -> np.ndarray:
-  values = np.asarray(image).astype(np.float64)
-  return np.clip(np.round(values / 257.0), 0, 255).astype(np.uint8)

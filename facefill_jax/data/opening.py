@@ -1,14 +1,11 @@
-"""From a choice of data to sources: what a run trains on, and what it holds out."""
+"""Opens the data of a run: the sources that it trains on, and the photos that it holds out."""
 
 from facefill_jax.data import bad_records
 from facefill_jax.data.drawn.faces import DrawnFaces
-from facefill_jax.data.masks.training import spread
 from facefill_jax.data.sets import records, splits
-from facefill_jax.data.sets.celeb_a import CelebA
-from facefill_jax.data.sets.celeb_a_hq import CelebAHQ
-from facefill_jax.data.sets.prepared import Prepared
 from facefill_jax.data.sets.records import Records
-from facefill_jax.data.sources import Folder, Subset, hold_out
+from facefill_jax.data.sets.tfds_faces import TfdsFaces
+from facefill_jax.data.sources import Folder, Subset, hold_out, spread
 from facefill_jax.data.vocabularies import OURS, Vocabulary
 
 KINDS = ("drawn", "folder", "records", "tfds")
@@ -39,10 +36,10 @@ def open_data(
 
   Args:
     kind: "drawn" (no files), "folder", "records" (a set that `facefill data build` made) or "tfds"
-      (celeb_a or celeb_a_hq as TFDS prepared it).
+      (any set with photos that TFDS prepared in array_record).
     path: directory or .zip of photos; or the directory of the set.
-    split: for sets, which photos are trained on and which are held out, see `data.splits`; its test
-      part is neither. "all" holds out `held_out` of them.
+    split: for sets, which photos are trained on and which are held out, see `data.sets.splits`; its
+      test part is neither. "all" holds out `held_out` of them.
     labels: directory or .zip of label PNGs with the photos' names, or "".
     vocabulary: what the ids in `labels` and `held_out_labels` mean; see `data.vocabularies`.
     confidence: directory or .zip of grey PNGs with the names of photos of `path`: how sure their
@@ -92,7 +89,7 @@ def open_data(
   main = (
     Folder(path, labels, min_size=min_size, vocabulary=vocabulary, confidence=confidence or None)
     if kind == "folder"
-    else _open_set(kind, path)
+    else (Records if kind == "records" else TfdsFaces)(path)
   )
   if kind != "folder" and split != "all":
     main, kept = _divide(main, split)
@@ -132,18 +129,9 @@ def open_source(
 
 def has_layouts(kind: str, labels: str, source) -> bool:
   """Whether a layout network can learn from the first source of `open_data`, by its kind."""
-  if kind == "records":
+  if kind in ("records", "tfds"):
     return any(source.source.labelled[i] for i in source.indices)
   return kind == "drawn" or (kind == "folder" and bool(labels))
-
-
-def _open_set(kind: str, path: str):
-  if kind == "records":
-    return Records(path)
-  name = Prepared(path).name
-  if name not in ("celeb_a", "celeb_a_hq"):
-    raise ValueError(f"{path}: the TFDS set {name!r} is not one of celeb_a, celeb_a_hq")
-  return CelebA(path) if name == "celeb_a" else CelebAHQ(path)
 
 
 def _divide(source, split: str) -> tuple[Subset, Subset]:
@@ -163,6 +151,6 @@ def check_items(source, on_bad_record: str = "error", count: int = 64) -> None:
 
   Before minutes of compiling, and not at the step that happens to draw it.
   """
-  indices = spread(len(source), min(count, len(source)))
+  indices = spread(len(source), count)
   for _ in bad_records.good_items(source, indices, on_bad_record):
     pass

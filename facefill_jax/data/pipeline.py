@@ -19,8 +19,9 @@ from absl import flags
 
 from facefill_jax.data import augmentation, bad_records
 from facefill_jax.data.decoding import resize_nearest
-from facefill_jax.data.masks.training import FolderMasks, MaskMix, spread
-from facefill_jax.data.squares import cut, cut_map, mirror, random_square
+from facefill_jax.data.masks.folder import FolderMasks
+from facefill_jax.data.masks.training import MaskMix
+from facefill_jax.data.squares import centre_square, cut, cut_map, mirror, random_square
 from facefill_jax.data.workers import start as start_worker
 from facefill_jax.labels import VOID
 
@@ -301,11 +302,13 @@ def fixed_batch(
   count = min(count, len(source))
   if count == 0:
     raise ValueError("a fixed batch needs at least one photo; the source has none")
-  picks = spread(len(masks), count) if isinstance(masks, FolderMasks) else None
+  picks = None
+  if isinstance(masks, FolderMasks):
+    picks = [i * len(masks) // count for i in range(count)]  # repeated if there are too few
   rows = []
   items = bad_records.good_items(source, range(len(source)), on_bad_record)
   for i, item in enumerate(itertools.islice(items, count)):
-    square = random_square(item["photo"].shape[:2], (1.0, 1.0), None)
+    square = centre_square(*item["photo"].shape[:2])
     row = _cut_item(item, square, resolution)
     if picks is None:
       mask = masks.sample(np.random.default_rng((seed, i)), row["labels"])

@@ -10,12 +10,17 @@ _MIRROR = np.arange(256, dtype=np.uint8)  # for cv2.LUT, which wants all 256
 _MIRROR[: len(MIRROR)] = MIRROR
 
 
+def centre_square(height: int, width: int) -> tuple[int, int, int]:
+  """(top, left, side) of the largest central square of a photo."""
+  side = min(height, width)
+  return (height - side) // 2, (width - side) // 2, side
+
+
 def random_square(size, zoom, rng: np.random.Generator) -> tuple[int, int, int]:
   """(top, left, side) of a square within a photo of (height, width); see `zoom` in `batches`."""
-  short = min(size)
   if zoom == (1.0, 1.0):
-    return (size[0] - short) // 2, (size[1] - short) // 2, short
-  side = max(round(short * rng.uniform(*zoom)), 1)
+    return centre_square(*size)
+  side = max(round(min(size) * rng.uniform(*zoom)), 1)
   top, left = (int(rng.integers(0, extent - side + 1)) for extent in size)
   return top, left, side
 

@@ -1,4 +1,4 @@
-"""Label maps of other class sets -> ours, without saying more than they do.
+"""Translates label maps of other class sets into ours; what they do not say becomes void.
 
 A vocabulary says of each of its ids which of our classes (see `labels`) its pixels may be:
   one       the label is that class

@@ -1,4 +1,4 @@
-"""Worker processes: what each of them does first."""
+"""How a worker process starts."""
 
 import multiprocessing
 import os

@@ -1,30 +1,28 @@
-"""Checks that ride along with an evaluation: is it honest, is the layout obeyed, do fills vary?
+"""Checks made with every evaluation: are known pixels kept, is the hole unseen, do fills vary?
 
 A check is {"passed": bool or None, "detail": one line, ...numbers}; None: there was nothing to
-check, or nothing that could fail.
+check, or nothing that could fail. Another is in `layout_adherence`.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from facefill_jax import images
-from facefill_jax.evaluation.fills import latent, read
 from facefill_jax.evaluation.scoring import pad_batch
-from facefill_jax.labels import NUM_CLASSES
-from facefill_jax.metrics import image, layout, lpips, squeezenet_distance
-from facefill_jax.models import networks as networks_lib
-from facefill_jax.models.networks import Networks
+from facefill_jax.metrics import image, lpips, squeezenet_distance
 from facefill_jax.pretrained_nets import squeezenet
 from facefill_jax.pretrained_nets.torchvision_nets import NETS
 
 SEEDS = 4  # answers a photo, for diversity
 NOT_AGAIN = {"passed": None, "not_computed": "pictures from elsewhere cannot be made again"}
-NO_MODEL = {"passed": None, "not_computed": "only models of ours have layouts and seeds to give"}
+NO_MODEL = {
+  "passed": None,
+  "not_computed": "only models of facefill_jax predict layouts and take seeds",
+}
 
 
 class KnownPixels:
@@ -61,7 +59,7 @@ class KnownPixels:
 
 
 def known_only(fill: Callable, batches: Iterable[Mapping], size: int) -> dict:
-  """Whether hidden pixels have a say: fills and layouts are made again with them replaced.
+  """Whether hidden pixels matter: fills and layouts are made again with them replaced.
 
   Hidden pixels become noise; layouts and fills must be the same bit for bit. A layout that was
   computed from the whole photo gives the truth away (as ZITS's edges once did).
@@ -89,52 +87,6 @@ def known_only(fill: Callable, batches: Iterable[Mapping], size: int) -> dict:
       return {"passed": False, "detail": detail + wrong[name][0]}
   detail = f"{count} {what} made again with noise under the mask are equal, bit for bit"
   return {"passed": True, "detail": detail}
-
-
-def guidance(networks: Networks, params: Mapping, batches: Iterable[Mapping]) -> dict:
-  """Whether the texture stage paints what the layout says, and not what it would have painted.
-
-  Each face is filled with the layout predicted for the next face of its batch, one-hot in the
-  hole; F_enc, a way around the layout, is left out. The layout network, shown the result without
-  a hole, then reads it. Counted are hole pixels where the given and the own prediction differ.
-
-  The reader is the layout network of the model itself, which took part in training its texture
-  stage ("trained_on"): what it reads is no independent judgement.
-
-  Returns:
-    pixels: how many such pixels there are; given_share and predicted_share: how often the given
-    and the own prediction are read there; ratio: given over predicted (inf if the latter is 0);
-    parser_accuracy: of the same reader on the real photos, void ignored (NaN without labels).
-    Shares are NaN if there is no such pixel. Passed if the ratio is above 1.
-  """
-  measure = jax.jit(partial(_guided, networks))
-  totals, confusion, size = np.zeros(3, np.int64), np.zeros((NUM_CLASSES,) * 2, np.int64), 0
-  for batch in batches:
-    number = len(batch["photo"])
-    size = size or number
-    padded = pad_batch({name: batch[name] for name in ("photo", "labels", "mask")}, size)
-    donor = np.arange(size)
-    donor[:number] = np.roll(donor[:number], 1)
-    counted = jax.device_get(measure(params, padded, donor, np.arange(size) < number))
-    totals += counted["pixels"]
-    confusion += counted["confusion"]
-  pixels, given, predicted = (int(n) for n in totals)
-  share = (lambda n: n / pixels) if pixels else (lambda n: math.nan)
-  ratio = given / predicted if predicted else math.inf if given else math.nan
-  detail = (
-    "given another face's layout, how often the model's own layout network (which took part in "
-    "training) reads the given class, and the predicted one, in hole pixels where they differ"
-  )
-  return {
-    "passed": ratio > 1 if pixels else None,
-    "detail": detail if pixels else "no two layouts differ in a hole",
-    "pixels": pixels,
-    "given_share": share(given),
-    "predicted_share": share(predicted),
-    "ratio": ratio,
-    "parser_accuracy": layout.pixel_accuracy(confusion),
-    "trained_on": True,
-  }
 
 
 def diversity(fill: Callable, batches: Iterable[Mapping], size: int, judges: Mapping) -> dict:
@@ -180,29 +132,3 @@ def _distance(judges: Mapping) -> tuple[str, Callable]:
 
     return "squeezenet", measure
   return "l1", lambda a, b, mask: image.l1(a, b, mask) / image.PEAK
-
-
-def _guided(networks, params, batch, donor, valid) -> dict[str, jax.Array]:
-  """Counts of one batch for `guidance`: (differing pixels, given read, predicted read)."""
-  photo, mask = images.to_float(batch["photo"]), batch["mask"]
-  number, nothing = len(photo), jnp.zeros_like(mask)
-  probabilities, features = networks_lib.predict_layout_twice(
-    networks.layout, params["layout"], photo, mask
-  )
-  parse = partial(networks_lib.predict_layout, networks.layout, params["layout"], mask=nothing)
-  predicted = read(probabilities)
-  given = predicted[donor]
-  asked = jnp.where(mask, jax.nn.one_hot(given, NUM_CLASSES), probabilities)
-  whole = networks_lib.fill(
-    networks.texture, params["texture"], photo, mask, asked, features,
-    latent(0, number), jnp.zeros(number, bool),
-  )  # fmt: skip
-  seen, seen_photo = (read(parse(photo=x)[0]) for x in (whole, photo))
-  valid = valid[:, None, None]
-  differ = mask[..., 0] & (given != predicted) & valid
-  hits = (differ, differ & (seen == given), differ & (seen == predicted))
-  everywhere = jnp.broadcast_to(valid, seen.shape)
-  return {
-    "pixels": jnp.stack([hit.sum() for hit in hits]),
-    "confusion": layout.confusion(seen_photo, batch["labels"], everywhere),
-  }

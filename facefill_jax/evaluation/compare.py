@@ -1,14 +1,13 @@
-"""Runs side by side: compare.json, compare.html, and a table as text; see `comparison`."""
+"""Runs side by side: compare.json, compare.html, and a table as text; see `paired_runs`."""
 
 import json
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from facefill_jax import files
 from facefill_jax.evaluation import statistics
-from facefill_jax.evaluation.comparison import Comparison, measure
-from facefill_jax.evaluation.report import compare_page, wording
-from facefill_jax.evaluation.results import write_text
+from facefill_jax.evaluation.paired_runs import Comparison, measure
+from facefill_jax.evaluation.report import wording
 
 JSON, PAGE = "compare.json", "compare.html"
 FORMAT = 1
@@ -34,10 +33,12 @@ def compare(
   """
   found = measure(directories, seed)
   if out is not None:
-    out = Path(out)
+    from facefill_jax.evaluation.report import compare_page  # loads Matplotlib: seconds
+
+    out = files.to_path(out)
     out.mkdir(parents=True, exist_ok=True)
-    write_text(out / JSON, json.dumps(_content(found, seed), indent=1) + "\n")
-    write_text(out / PAGE, compare_page.page_of(found))
+    files.write_text(out / JSON, json.dumps(_content(found, seed), indent=1) + "\n")
+    files.write_text(out / PAGE, compare_page.page_of(found))
   return describe(found)
 
 

@@ -6,23 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
+from facefill_jax.evaluation import measures
 from facefill_jax.evaluation.pairs import Pairs
 from facefill_jax.evaluation.sample_grid import sample_grid, save_picture
 from facefill_jax.evaluation.scoring import Tally, pad_batch
 
 ROWS = 4  # fills a sheet
-ORDERED_BY = (  # the first that has been computed; what is lower is better, but for the last
-  "hole_lpips_alex", "hole_lpips_vgg", "hole_lpips_squeeze", "hole_squeezenet", "hole_psnr",
-)  # fmt: skip
-_TOLD = ("hole_psnr", "hole_ssim", "hole_lpips_alex", "hole_lpips_vgg", "hole_squeezenet")
+ORDERED_BY = ("perceptual", "psnr")  # families of metrics: the first that has been computed
 
 
 def choose(tally: Tally) -> tuple[str, dict[str, list[int]]]:
   """The key that orders the fills, and sheet -> places of its fills, best first."""
-  key = next(key for key in ORDERED_BY if key in tally.values)
+  leading = measures.leading(tally.values.__contains__)
+  key = next(leading[family] for family in ORDERED_BY if family in leading)
   values = tally.values[key]
   found = np.flatnonzero(np.isfinite(values))
-  sign = -1 if key == "hole_psnr" else 1
+  sign = -1 if measures.find(key).better == "higher" else 1
   order = found[np.argsort(sign * values[found], kind="stable")]
   rows = min(ROWS, len(order))
   middle = (len(order) - rows) // 2
@@ -39,6 +38,7 @@ def write(directory: Path, pairs: Pairs, fill: Callable, tally: Tally, batch_siz
   A method without layouts has no such column.
   """
   _, sheets = choose(tally)
+  told = [*measures.leading(tally.values.__contains__).values()]
   index = {}
   for name, places in sheets.items():
     if not places:
@@ -51,7 +51,7 @@ def write(directory: Path, pairs: Pairs, fill: Callable, tally: Tally, batch_siz
     index[name] = [
       {"id": pair.id, "photo": pairs.photo_ids[pair.photo], "mask": mask, "bin": bin_name}
       | {"hole_ratio": round(float(tally.hole_ratio[k]), 4)}
-      | {key: float(tally.values[key][k]) for key in _TOLD if key in tally.values}
+      | {key: float(tally.values[key][k]) for key in told}
       for k, (pair, mask, bin_name) in zip(places, rows, strict=True)
     ]
   text = json.dumps(index, indent=1) + "\n"

@@ -3,6 +3,7 @@
     metrics.json           format 1: run, bins, metrics, checks
     per_image.csv          id, photo, mask, bin, hole_ratio, seconds, then a column a metric
     examples/*.png         best, median and worst fills, and examples.json that says which they are
+    report.html            all of it as a page
 
 metrics.json, format 1:
 
@@ -18,9 +19,10 @@ metrics.json, format 1:
                 why), all and bins (BIN -> the same): value, low and high of the 95 % bootstrap
                 interval over photos, count of fills; null where there is none
     checks      NAME -> passed (true, false, or null: not run, or nothing to pass), detail or
-                not_computed, and a check's own numbers
+                not_computed, and a check's own numbers. Runs of older versions have "guidance" in
+                place of "layout_adherence"; it is read as one that was not made (see RETIRED)
 
-Whoever reads a run may not have made it: nothing in it is believed without a look.
+Whoever reads a run may not have made it, so all of it is checked.
 """
 
 import csv
@@ -33,20 +35,22 @@ import numpy as np
 
 FORMAT = 1
 METRICS, TABLE, EXAMPLES = "metrics.json", "per_image.csv", "examples"
+REPORT = "report.html"
 NAMES = ("id", "photo", "mask", "bin")  # columns of text
 NO_VALUE = {"value": None, "low": None, "high": None, "count": 0}
+
+RETIRED = {
+  "guidance": (
+    "layout_adherence",
+    "counted with layouts of the same photo, by an older version: evaluate the model again",
+  ),
+}
+"""Checks that are no longer believed -> the check in their place, and why."""
 
 _DEFAULTS = {
   "unit": "", "better": "", "region": "", "implementation": "", "trained_on": False,
   "not_computed": None, "all": NO_VALUE, "bins": {},
 }  # fmt: skip
-
-
-def write_text(path: Path, text: str) -> None:
-  """Beside its place, then renamed: there is never half a file under that name."""
-  part = path.with_name(f".{path.name}.part")
-  part.write_text(text, encoding="utf-8")
-  part.replace(path)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +100,17 @@ def read_run(directory: str | os.PathLike) -> Run:
   metrics = {key: _DEFAULTS | entry for key, entry in content["metrics"].items()}
   return Run(
     directory, content["run"], [str(name) for name in content["bins"]], metrics,
-    content["checks"], names, values,
+    _checks(content["checks"]), names, values,
   )  # fmt: skip
+
+
+def _checks(found: dict) -> dict:
+  """The checks of a run, those that are RETIRED as not computed under their new names."""
+  checks = {name: check for name, check in found.items() if name not in RETIRED}
+  for name in found.keys() & RETIRED.keys():
+    new, why = RETIRED[name]
+    checks.setdefault(new, {"passed": None, "not_computed": why})
+  return checks
 
 
 def _metrics(path: Path) -> dict:

@@ -25,19 +25,31 @@ import jax
 import numpy as np
 
 from facefill_jax import __version__, images, sharding
-from facefill_jax.evaluation import checks, examples, measures, pairs, results, scoring, summary
-from facefill_jax.evaluation.fills import Model
+from facefill_jax.data.sources import spread
+from facefill_jax.evaluation import (
+  checks,
+  examples,
+  layout_adherence,
+  measures,
+  pairs,
+  results,
+  scoring,
+  summary,
+)  # fmt: skip
+from facefill_jax.evaluation.feature_set import FeatureSet
+from facefill_jax.evaluation.fills import fill_batch
 from facefill_jax.evaluation.scoring import pad_batch
+from facefill_jax.filling.filler import Filler
 from facefill_jax.pretrained_nets import inception, weights
 
-CHECKED = {"known_only": 64, "guidance": 128, "diversity": 16}  # fills, spread over all
+CHECKED = {"known_only": 64, "layout_adherence": 128, "diversity": 16}  # fills, spread over all
 _COLUMNS = ("id", "photo", "mask", "bin", "hole_ratio", "seconds")
 _PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "pillow")
 _INCEPTION = "inception_fid"
 
 
 @dataclasses.dataclass(frozen=True)
-class Filler:
+class Candidate:
   """What is evaluated.
 
   Attributes:
@@ -48,18 +60,23 @@ class Filler:
 
   method: str
   fill: Callable[[Mapping], Mapping]
-  model: Model | None = None
+  model: Filler | None = None
+
+  @classmethod
+  def of_model(cls, model: Filler, seed: int = 0) -> "Candidate":
+    """A model's answers to one seed."""
+    return cls("model", partial(fill_batch, model, seed=seed), model)
 
 
 def evaluate(
-  filler: Filler, faces: pairs.Pairs, directory: Path, *,
+  candidate: Candidate, faces: pairs.Pairs, directory: Path, *,
   judged_by: Mapping[str, weights.Judge], batch_size: int, mesh, about: Mapping,
   tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict:  # fmt: skip
   """Fills and scores all pairs, and writes a run into an empty directory.
 
   Args:
-    filler: what fills.
+    candidate: what fills.
     faces: the photos and masks.
     directory: of the run; there, and empty.
     judged_by: kind -> Judge, the networks that measure.
@@ -76,7 +93,7 @@ def evaluate(
   """
   devices = sharding.device_count(mesh)
   batch_size = -(-min(batch_size, len(faces)) // devices) * devices
-  scorer = _scorer(filler, faces, judged_by, mesh)
+  scorer = _scorer(candidate, faces, judged_by, mesh)
   known = checks.KnownPixels()
   with tempfile.TemporaryDirectory(prefix=".arrays", dir=directory) as scratch:
     tally = scoring.Tally(len(faces), scorer.keys, scratch)
@@ -85,7 +102,7 @@ def evaluate(
     with open(directory / results.TABLE, "w", encoding="utf-8", newline="") as file:
       write = csv.writer(file, lineterminator="\n").writerow
       write([*_COLUMNS, *scorer.keys])
-      for batch, result, scores, seconds in _scored(filler, scorer, batches, batch_size):
+      for batch, result, scores, seconds in _scored(candidate, scorer, batches, batch_size):
         number = len(batch["photo"])
         photos = [faces.photo_ids[pair.photo] for pair in batch["pair"]]
         rows = tally.add(scores, batch["bin"], photos)
@@ -96,27 +113,30 @@ def evaluate(
         for i, k in enumerate(rows):
           write(_row(batch, photos[i], tally, scorer.keys, i, k))
         tell(rows.stop, len(faces))
-    config = filler.model and filler.model.config
+    config = candidate.model and candidate.model.config
     content = {
       "format": results.FORMAT,
-      "run": {**about, **_circumstances(filler, faces, tally, judged_by, mesh)},
+      "run": {**about, **_circumstances(candidate, faces, tally, judged_by, mesh)},
       "bins": pairs.in_order(tally.bins),
       "metrics": summary.metrics(tally, scorer.reasons, features, config, _said(judged_by)),
-      "checks": {"known_pixels": known.report(), **_checks(filler, faces, batch_size, judged_by)},
+      "checks": {
+        "known_pixels": known.report(),
+        **_checks(candidate, faces, batch_size, judged_by),
+      },
     }
     content = summary.finite(content)
-    examples.write(directory / results.EXAMPLES, faces, filler.fill, tally, batch_size)
+    examples.write(directory / results.EXAMPLES, faces, candidate.fill, tally, batch_size)
     del features, tally  # their files go now
   text = json.dumps(content, indent=1, allow_nan=False) + "\n"
   (directory / results.METRICS).write_text(text, encoding="utf-8")
   return content
 
 
-def _scorer(filler: Filler, faces: pairs.Pairs, judged_by: Mapping, mesh) -> scoring.Scorer:
+def _scorer(candidate: Candidate, faces: pairs.Pairs, judged_by: Mapping, mesh) -> scoring.Scorer:
   return scoring.Scorer(
     {kind: judge.params for kind, judge in judged_by.items()},
     faces.size,
-    layouts=filler.model is not None,
+    layouts=candidate.model is not None,
     labels=faces.labelled,
     missing=weights.wanted,
     put=partial(sharding.put_batch, mesh=mesh),
@@ -124,17 +144,17 @@ def _scorer(filler: Filler, faces: pairs.Pairs, judged_by: Mapping, mesh) -> sco
   )
 
 
-def _scored(filler, scorer, batches: Iterable, size: int) -> Iterator[tuple]:
+def _scored(candidate, scorer, batches: Iterable, size: int) -> Iterator[tuple]:
   """(batch, fills, scores, seconds of filling) of each; reads one batch ahead."""
-  warm = filler.model is None
+  warm = candidate.model is None
   for batch in _ahead(batches):
     padded = pad_batch(batch, size)
     if not warm:
-      filler.fill(padded)  # compiles: no part of the time that a photo takes
+      candidate.fill(padded)  # compiles: no part of the time that a photo takes
       warm = True
     begin = time.perf_counter()
-    result = jax.tree.map(np.asarray, dict(filler.fill(padded)))
-    seconds = time.perf_counter() - begin if filler.method != "outputs" else np.nan
+    result = jax.tree.map(np.asarray, dict(candidate.fill(padded)))
+    seconds = time.perf_counter() - begin if candidate.method != "outputs" else np.nan
     yield batch, result, scorer(padded, result), seconds
 
 
@@ -148,7 +168,7 @@ def _ahead(items: Iterable) -> Iterator:
       yield item
 
 
-def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> summary.Features | None:
+def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> FeatureSet | None:
   """Features of all photos, and room for those of the fills; None without the network."""
   if _INCEPTION not in judged_by:
     return None
@@ -162,8 +182,9 @@ def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> summary.
     found = network(params, sharding.put_batch(padded, mesh)["photo"])
     photos[start : start + len(photo)] = np.asarray(found)[: len(photo)]
     start += len(photo)
+  fills = room("fills", (len(faces), inception.WIDTH))
   photo_of = np.array([pair.photo for pair in faces.pairs])
-  return summary.Features(photos, room("fills", (len(faces), inception.WIDTH)), photo_of)
+  return FeatureSet(photos, fills, photo_of, rows=np.arange(len(faces)))
 
 
 def _row(batch, photo: str, tally: scoring.Tally, keys, i: int, k: int) -> list[str]:
@@ -173,33 +194,42 @@ def _row(batch, photo: str, tally: scoring.Tally, keys, i: int, k: int) -> list[
   return [batch["pair"][i].id, photo, batch["mask_name"][i], batch["bin"][i], *cells]
 
 
-def _checks(filler: Filler, faces, batch_size: int, judged_by: Mapping) -> dict[str, dict]:
-  if filler.method == "outputs":
-    return dict.fromkeys(("layout_from_known_only", "guidance", "diversity"), checks.NOT_AGAIN)
+def _checks(candidate: Candidate, faces, batch_size: int, judged_by: Mapping) -> dict[str, dict]:
+  if candidate.method == "outputs":
+    return dict.fromkeys(
+      ("layout_from_known_only", "layout_adherence", "diversity"), checks.NOT_AGAIN
+    )
 
   def some(name):
-    return faces.batches(batch_size, pairs.spread(len(faces), CHECKED[name]))
+    return faces.batches(batch_size, spread(len(faces), CHECKED[name]))
 
-  found = {"layout_from_known_only": checks.known_only(filler.fill, some("known_only"), batch_size)}
-  model = filler.model
+  found = {
+    "layout_from_known_only": checks.known_only(candidate.fill, some("known_only"), batch_size)
+  }
+  model = candidate.model
   if model is None:
-    return found | dict.fromkeys(("guidance", "diversity"), checks.NO_MODEL)
-  shown = faces.at(model.resolution)
-  shown = shown.batches(batch_size, pairs.spread(len(shown), CHECKED["guidance"]))
-  found["guidance"] = checks.guidance(model.networks, model.params, shown)
+    return found | dict.fromkeys(("layout_adherence", "diversity"), checks.NO_MODEL)
+  picks = spread(len(faces), CHECKED["layout_adherence"])
+  batches = list(faces.at(model.resolution).batches(batch_size, picks))
+  photos = [faces.pairs[k].photo for k in picks]
+  found["layout_adherence"] = layout_adherence.measure(
+    model.networks, model.params, batches, photos
+  )
   params = {kind: judge.params for kind, judge in judged_by.items()}
-  found["diversity"] = checks.diversity(model, some("diversity"), batch_size, params)
+  found["diversity"] = checks.diversity(
+    partial(fill_batch, model), some("diversity"), batch_size, params
+  )
   return found
 
 
-def _circumstances(filler, faces, tally, judged_by, mesh) -> dict:
-  """What is known of the run when it is over."""
-  model = filler.model
+def _circumstances(candidate, faces, tally, judged_by, mesh) -> dict:
+  """What metrics.json records of a finished run, beside what the command line says."""
+  model = candidate.model
   timed = tally.seconds[np.isfinite(tally.seconds)]
   device = jax.local_devices()[0]
   versions = {"facefill_jax": __version__, "python": platform.python_version()}
   return {
-    "method": filler.method,
+    "method": candidate.method,
     "model": model and {"sha256": model.sha256, "config": model.config},
     "size": faces.size,
     "fills": len(faces),
@@ -216,8 +246,8 @@ def _circumstances(filler, faces, tally, judged_by, mesh) -> dict:
 
 
 def _said(judged_by: Mapping) -> dict[str, str]:
-  """Implementation lines of metrics that are computed by one network's weights."""
+  """Implementation lines of metrics that one network's weights compute."""
   return {
-    key: weights.implementation(kind) for kind in judged_by if kind in weights.KINDS
-    for key in weights.metrics(kind) if key not in measures.SETS
+    metric.key: weights.implementation(metric.judge) for metric in measures.METRICS
+    if metric.judge in judged_by and metric.judge in weights.KINDS and not metric.of_set
   }  # fmt: skip

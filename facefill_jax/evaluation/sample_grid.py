@@ -1,10 +1,9 @@
 """Sample grids: a row a face, masked photo | predicted layout | filled | truth."""
 
-import os
-
 import numpy as np
 from PIL import Image
 
+from facefill_jax import files
 from facefill_jax.labels import colourise
 
 HIDDEN = 0.5  # how much of the photo's light a hole shows in a sample grid
@@ -29,7 +28,9 @@ def sample_grid(
   return columns.reshape(b * h, w, c)
 
 
-def save_picture(path: str, picture: np.ndarray) -> None:
+def save_picture(path: files.PathLike, picture: np.ndarray) -> None:
   """uint8 (h, w, 3) to a PNG; folders are made."""
-  os.makedirs(os.path.dirname(path), exist_ok=True)
-  Image.fromarray(picture).save(path)
+  path = files.to_path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  with files.replacing(path) as part:
+    Image.fromarray(picture).save(part, format="PNG")

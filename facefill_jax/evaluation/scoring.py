@@ -15,15 +15,14 @@ import numpy as np
 
 from facefill_jax import images
 from facefill_jax.evaluation import measures, statistics
-from facefill_jax.labels import NUM_CLASSES, VOID
-from facefill_jax.metrics import image, layout, lpips, squeezenet_distance, ssim
-from facefill_jax.pretrained_nets import inception, mobileface, squeezenet
+from facefill_jax.labels import NUM_CLASSES
+from facefill_jax.pretrained_nets import inception
 
 FillFn = Callable[[Mapping], Mapping]
 """batch -> {"whole": uint8 (b, h, w, 3), "layout": class ids (b, h, w) or None}.
 
 It sees the hidden pixels too, and must not look."""
-_PARTS = ("laplacian_whole", "laplacian_truth")  # of a ratio that is summed before it is one
+_INCEPTION = "inception_fid"
 
 
 class Scorer:
@@ -52,13 +51,15 @@ class Scorer:
     put: brings a batch of arrays to the devices; replicate: parameters, to each of them.
     """
     self.reasons = measures.left_out(side, judges, missing, layouts=layouts, labels=labels)
-    self.keys = tuple(key for key in measures.BY_PHOTO if key not in self.reasons)
+    self._metrics = tuple(
+      metric for metric in measures.METRICS if metric.by_photo and metric.key not in self.reasons
+    )
+    self.keys = tuple(metric.key for metric in self._metrics)
     self._layouts = layouts and labels
-    needed = {"inception_fid", *measures.IDENTITY_JUDGES}
-    needed |= {metric.judge for metric in measures.METRICS if metric.key in self.keys}
+    needed = {_INCEPTION, *(metric.judge for metric in self._metrics)}
     self._judges = replicate({kind: judges[kind] for kind in judges if kind in needed})
     self._put = put
-    self._score = jax.jit(partial(_score, self.keys))
+    self._score = jax.jit(partial(_score, self._metrics))
 
   def __call__(self, batch: Mapping, result: Mapping) -> dict[str, np.ndarray]:
     """Scores of a padded batch and its fills: key -> (b,); "confusion" (b, 20, 20) and "features"
@@ -77,17 +78,17 @@ class Scorer:
       arrays |= {"labels": batch["labels"], "layout": result["layout"]}
     found = jax.device_get(self._score(self._judges, self._put(arrays)))
     hidden = found.pop("hole_pixels") > 0
-    for key in self.keys:
-      if _region(key) == measures.HOLE:
-        found[key] = np.where(hidden, found[key], np.nan)
+    for metric in self._metrics:
+      if metric.region == measures.HOLE:
+        found[metric.key] = np.where(hidden, found[metric.key], np.nan)
     return found
 
 
 class Tally:
-  """The scores of n fills, and what they say together.
+  """The scores of n fills, and the metrics over all or some of them.
 
   Attributes:
-    values: key -> float64 (n,), NaN where there is none; and the parts of ratios.
+    values: key -> float64 (n,), NaN where there is none; and the `parts_of` ratios.
     hole_ratio, seconds: float64 (n,).
     bins: list of n names; photos: list of n names, the clusters of the bootstrap.
     confusions: int32 (n, 20, 20), or None.
@@ -95,7 +96,9 @@ class Tally:
 
   def __init__(self, count: int, keys: Sequence[str], directory: str | None = None):
     """directory: where to keep what is too large for memory."""
-    self.values = {key: np.full(count, np.nan) for key in (*keys, *_PARTS)}
+    ratios = [key for key in keys if measures.find(key).parts]
+    columns = (*keys, *(part for key in ratios for part in parts_of(key)))
+    self.values = {key: np.full(count, np.nan) for key in columns}
     self.hole_ratio, self.seconds = np.full(count, np.nan), np.full(count, np.nan)
     self.bins: list[str] = []
     self.photos: list[str] = []
@@ -123,44 +126,54 @@ class Tally:
     self.photos += photos
     return rows
 
-  def statistic(self, key: str, rows: np.ndarray) -> statistics.Statistic:
-    """A metric over the fills in `rows`, as `statistics` wants it; sums before ratios."""
-    if key == "laplacian_ratio":
-      whole, truth = (self.values[part][rows] for part in _PARTS)
-      smooth = truth == 0
-      return statistics.ratio(*(np.where(smooth, np.nan, x) for x in (whole, truth)))
-    if key == "layout_miou":
-      return statistics.pooled_miou(self.confusions[rows])
-    if key == "layout_accuracy":
-      return statistics.pooled_accuracy(self.confusions[rows])
+  def statistic(self, key: str, rows: np.ndarray) -> statistics.Statistic | None:
+    """A metric over the fills in `rows`, as `statistics` wants it; None without layouts."""
+    metric = measures.find(key)
+    if metric.pooled:
+      return None if self.confusions is None else metric.pooled(self.confusions[rows])
+    if metric.parts:
+      top, bottom = (self.values[part][rows] for part in parts_of(key))
+      nothing = bottom == 0  # nothing to compare with, say a smooth truth
+      return statistics.ratio(*(np.where(nothing, np.nan, x) for x in (top, bottom)))
     return statistics.mean(self.values[key][rows])
 
-  def value(self, key: str) -> float | None:
-    """A metric over all fills, without an interval; None if nothing has a value."""
-    if key.startswith("layout_") and self.confusions is None:
-      return None
-    value = self.statistic(key, np.arange(len(self)))(np.ones(len(self)))
+  def value(self, key: str, rows: np.ndarray | None = None) -> float | None:
+    """A metric over the fills in `rows`, or all, without an interval; None if none has a value."""
+    rows = np.arange(len(self)) if rows is None else rows
+    statistic = self.statistic(key, rows)
+    value = np.nan if statistic is None else statistic(np.ones(len(rows)))
     return None if np.isnan(value) else value
 
+  def means(self, reasons: Mapping[str, str], rows: np.ndarray | None = None) -> dict[str, float]:
+    """The metrics that have a value over the fills in `rows`, or all; no intervals.
 
-def score_all(fill: FillFn, batches: Sequence[Mapping], scorer: Scorer) -> dict[str, float]:
-  """Fills and scores batches that are in memory: key -> value, for metrics that have one.
+    Also photos (how many) and hole_ratio (mean). Metrics in `reasons` and those of sets are left
+    out.
+    """
+    rows = np.arange(len(self)) if rows is None else rows
+    keys = (metric.key for metric in measures.METRICS if not metric.of_set)
+    means = {key: self.value(key, rows) for key in keys if key not in reasons}
+    found = {key: value for key, value in means.items() if value is not None}
+    return {"photos": len(rows), "hole_ratio": float(self.hole_ratio[rows].mean()), **found}
 
-  The same numbers as an evaluation's, without their intervals; also photos (how many) and
-  hole_ratio (mean). Set metrics are left out.
+
+def score_all(
+  fill: FillFn, batches: Sequence[Mapping], scorer: Scorer, size: int | None = None
+) -> Tally:
+  """Fills and scores batches that are in memory; see `Tally.means`.
+
+  Args:
+    size: to which batches are padded, a multiple of the devices; None: that of the first.
   """
   count = sum(len(batch["photo"]) for batch in batches)
   if not count:
     raise ValueError("there is nothing to evaluate: no batches, or empty ones")
-  tally, size = Tally(count, scorer.keys), len(batches[0]["photo"])
+  tally, size = Tally(count, scorer.keys), size or len(batches[0]["photo"])
   for batch in batches:
     padded = pad_batch(batch, size)
     nameless = [""] * len(batch["photo"])
     tally.add(scorer(padded, fill(padded)), nameless, nameless)
-  keys = [metric.key for metric in measures.METRICS if metric.key not in measures.SETS]
-  keys = [key for key in keys if key not in scorer.reasons]
-  found = {key: value for key in keys if (value := tally.value(key)) is not None}
-  return {"photos": count, "hole_ratio": float(tally.hole_ratio.mean()), **found}
+  return tally
 
 
 def array_on_disk(directory: str | None, name: str, shape: tuple, dtype) -> np.ndarray:
@@ -191,59 +204,29 @@ def slices(batch: Mapping, size: int) -> Iterator[dict]:
     yield {name: value[start : start + size] for name, value in batch.items()}
 
 
-def _region(key: str) -> str:
-  return next(metric.region for metric in measures.METRICS if metric.key == key)
+def parts_of(key: str) -> tuple[str, str]:
+  """Names of the two parts of a metric that is a ratio."""
+  return f"{key}/top", f"{key}/bottom"
 
 
-def _score(keys: tuple[str, ...], judges: Mapping, arrays: Mapping) -> dict[str, jax.Array]:
+def _score(
+  metrics: Sequence[measures.Metric], judges: Mapping, arrays: Mapping
+) -> dict[str, jax.Array]:
   """Scores of a batch, by key, and what is summed or kept beside them."""
-  mask = arrays["mask"]
-  whole, truth = images.to_float(arrays["whole"]), images.to_float(arrays["truth"])
-  found = {
-    "hole_pixels": mask.sum((1, 2, 3)),
-    "hole_ratio": mask.mean((1, 2, 3)),
-    "laplacian_whole": image.laplacian_energy(whole, mask),
-    "laplacian_truth": image.laplacian_energy(truth, mask),
-    "rim_error": image.rim_error(whole, truth, mask),
-  }
-  detail, natural = found["laplacian_whole"], found["laplacian_truth"]
-  found["laplacian_ratio"] = jnp.where(natural > 0, detail / natural, jnp.nan)
-  for region, where in ((measures.HOLE, mask), (measures.FRAME, None)):
-    found[f"{region}_l1"] = image.l1(whole, truth, where) / image.PEAK
-    found[f"{region}_psnr"] = image.psnr(whole, truth, where)
-    if f"{region}_ssim" in keys:
-      found[f"{region}_ssim"] = ssim.ssim(whole, truth, where)
-  for key in keys:
-    if variant := measures.ssim_variant(key):
-      found[key] = ssim.ssim(whole, truth, None, variant)
-  found |= _by_networks(keys, judges, whole, truth, mask)
-  if "layout" in arrays:
-    one = lambda *x: layout.confusion(*(each[None] for each in x))  # noqa: E731
-    counts = jax.vmap(one)(arrays["layout"], arrays["labels"], mask[..., 0])
-    counts = counts.at[:, VOID].set(0)
-    total = counts.sum((1, 2))
-    hits = jnp.trace(counts, axis1=1, axis2=2)
-    found["confusion"] = counts
-    found["layout_accuracy"] = jnp.where(total > 0, hits / jnp.maximum(total, 1), jnp.nan)
-  return found
-
-
-def _by_networks(keys, judges, whole, truth, mask) -> dict[str, jax.Array]:
-  """The scores that networks give."""
-  found = {}
-  for net in measures.LPIPS_NETS:
-    if f"hole_lpips_{net}" in keys:
-      params = judges[f"lpips_{net}"]
-      found[f"frame_lpips_{net}"] = lpips.lpips(params, net, whole, truth)
-      found[f"hole_lpips_{net}"] = lpips.lpips(params, net, whole, truth, mask)
-  if "hole_squeezenet" in keys:
-    a, b = (squeezenet.squeezenet_features(judges["squeezenet_caffe"], x) for x in (whole, truth))
-    found["frame_squeezenet"] = squeezenet_distance.perceptual_distance(a, b)
-    found["hole_squeezenet"] = squeezenet_distance.hole_distance(a, b, mask)
-  if "identity" in keys:
-    kind = next(kind for kind in measures.IDENTITY_JUDGES if kind in judges)
-    a, b = (mobileface.embed(judges[kind], x) for x in (whole, truth))
-    found["identity"] = (a * b).sum(axis=-1)
-  if "inception_fid" in judges:
-    found["features"] = inception.features(judges["inception_fid"], whole)
+  fills = measures.FilledBatch(
+    whole=images.to_float(arrays["whole"]), truth=images.to_float(arrays["truth"]),
+    mask=arrays["mask"], layout=arrays.get("layout"), labels=arrays.get("labels"), judges=judges,
+  )  # fmt: skip
+  found = {"hole_pixels": fills.mask.sum((1, 2, 3)), "hole_ratio": fills.mask.mean((1, 2, 3))}
+  for metric in metrics:
+    if metric.parts:
+      top, bottom = metric.parts(fills)
+      found |= dict(zip(parts_of(metric.key), (top, bottom), strict=True))
+      found[metric.key] = jnp.where(bottom > 0, top / jnp.where(bottom > 0, bottom, 1), jnp.nan)
+    else:
+      found[metric.key] = metric.value(fills)
+  if fills.layout is not None:
+    found["confusion"] = fills.confusion
+  if _INCEPTION in judges:
+    found["features"] = inception.features(judges[_INCEPTION], fills.whole)
   return found

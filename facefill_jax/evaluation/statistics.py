@@ -23,7 +23,7 @@ _CELLS = 2**21  # weights held at a time: 16 MB, and twice that on the way
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-  """A score and what it may be, too.
+  """A score and its interval.
 
   Attributes:
     value: of all fills; None if there is nothing to measure.
@@ -95,14 +95,6 @@ def pooled_miou(confusions: np.ndarray, void: int | None = 19) -> Statistic:
     return _divide((hits / np.maximum(union, 1.0)).sum(axis=1), (true > 0).sum(axis=1))
 
   return Statistic(counts.any(axis=1), counts, of)
-
-
-def pooled_accuracy(confusions: np.ndarray, void: int | None = 19) -> Statistic:
-  """Share of pixels read right in the summed confusion; as `pooled_miou` otherwise."""
-  counts = _confusions(confusions, void)
-  hits = counts[:, :: confusions.shape[1] + 1].sum(axis=1)
-  total = counts.sum(axis=1)
-  return ratio(hits, np.where(total > 0, total, np.nan))
 
 
 def bootstrap(

@@ -1,39 +1,22 @@
 """From a tally to the entries of metrics.json: values with intervals, by bin and over all fills."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from facefill_jax.evaluation import measures, statistics
+from facefill_jax.evaluation.feature_set import FeatureSet
 from facefill_jax.evaluation.pairs import in_order
 from facefill_jax.evaluation.results import NO_VALUE
 from facefill_jax.evaluation.scoring import Tally
-from facefill_jax.metrics import frechet
-from facefill_jax.pretrained_nets import inception
 
 ALL = "all"
-_ROWS = 1024  # feature vectors that are read at once
-
-
-@dataclasses.dataclass(frozen=True)
-class Features:
-  """Feature vectors of a set of pictures: of its photos, and of its fills.
-
-  Attributes:
-    photos: (p, d), each photo once; fills: (n, d).
-    photo_of: int (n,), the row in `photos` that a fill belongs to.
-  """
-
-  photos: np.ndarray
-  fills: np.ndarray
-  photo_of: np.ndarray
 
 
 def metrics(
-  tally: Tally, reasons: Mapping[str, str], features: Features | None, config: Mapping | None,
+  tally: Tally, reasons: Mapping[str, str], features: FeatureSet | None, config: Mapping | None,
   about: Mapping[str, str],
 ) -> dict[str, dict]:  # fmt: skip
   """Key -> its entry in metrics.json; a metric that is not computed has values of None.
@@ -48,20 +31,18 @@ def metrics(
   bins, entries, names = in_order(tally.bins), {}, np.asarray(tally.bins)
   places = {name: np.flatnonzero(names == name) for name in bins} | {ALL: np.arange(len(names))}
   groups = np.unique(tally.photos, return_inverse=True)[1]
-  ids = functools.cache(lambda name: _ids(features, places[name]))
+  sets = {} if features is None else {name: features.at(rows) for name, rows in places.items()}
   for metric in measures.METRICS:
     reason = reasons.get(metric.key)
-    if metric.key in measures.SETS:
+    if metric.of_set:
       reason = reason or measures.too_few(metric, len(set(groups)), len(tally))
     scores = dict.fromkeys(places, NO_VALUE)
     for name, rows in () if reason else places.items():
-      if metric.key not in measures.SETS:
+      if not metric.of_set:
         scores[name] = _interval(tally, metric.key, groups[rows], rows)
       elif not measures.too_few(metric, len(set(groups[rows])), len(rows)):
-        found = ids(name) if metric.key.endswith("_ids") else {}
-        value = found[metric.key] if found else _distance(metric.key, features, rows)
         # Without an interval: a resample repeats pictures, and is no such set.
-        scores[name] = NO_VALUE | {"value": value, "count": len(rows)}
+        scores[name] = NO_VALUE | {"value": metric.of_set(sets[name]), "count": len(rows)}
     entries[metric.key] = {
       "unit": metric.unit,
       "better": metric.better,
@@ -76,34 +57,16 @@ def metrics(
 
 
 def _interval(tally: Tally, key: str, groups: np.ndarray, rows: np.ndarray) -> dict:
-  if key.startswith("layout_") and tally.confusions is None:
+  statistic = tally.statistic(key, rows)
+  if statistic is None:
     return NO_VALUE
-  return dataclasses.asdict(statistics.bootstrap(tally.statistic(key, rows), groups))
-
-
-def _distance(key: str, features: Features, rows: np.ndarray) -> float:
-  """FID or KID of some fills and their photos, each photo once."""
-  photos = np.unique(features.photo_of[rows])
-  if key == "kid":
-    return frechet.kid(features.fills[rows], features.photos[photos])
-  return frechet.frechet_distance(_moments(features.fills, rows), _moments(features.photos, photos))
-
-
-def _ids(features: Features, rows: np.ndarray) -> dict[str, float]:
-  real = features.photos[features.photo_of[rows]]
-  return dict(zip(("p_ids", "u_ids"), frechet.ids(real, features.fills[rows]), strict=True))
-
-
-def _moments(vectors: np.ndarray, rows: np.ndarray) -> frechet.Moments:
-  found = frechet.Moments(inception.WIDTH)
-  for start in range(0, len(rows), _ROWS):
-    found.add(vectors[rows[start : start + _ROWS]])
-  return found
+  return dataclasses.asdict(statistics.bootstrap(statistic, groups))
 
 
 def table(content: Mapping) -> str:
   """Bins by main metrics as text, for a terminal. content: of metrics.json."""
-  shown = [key for key in _MAIN if content["metrics"][key]["all"]["value"] is not None]
+  keys = [metric.key for metric in measures.shown()]
+  shown = [key for key in keys if content["metrics"][key]["all"]["value"] is not None]
   names = [*content["bins"], ALL]
   width = max(len("hole, %"), *map(len, names)) + 2
   lines = [f"{'hole, %':<{width}}{'fills':>6}" + "".join(f"  {key:>10}" for key in shown)]
@@ -118,7 +81,7 @@ def table(content: Mapping) -> str:
 
 
 def finite(content):
-  """The same with None for numbers that JSON does not have."""
+  """The content with None in place of NaN and infinities, which JSON does not have."""
   if isinstance(content, Mapping):
     return {key: finite(value) for key, value in content.items()}
   if isinstance(content, Sequence) and not isinstance(content, str):
@@ -126,13 +89,6 @@ def finite(content):
   if isinstance(content, float) and not math.isfinite(content):
     return None
   return content
-
-
-_MAIN = (
-  "hole_psnr", "hole_ssim", "frame_psnr", "frame_ssim", "hole_lpips_alex", "hole_lpips_vgg",
-  "hole_lpips_squeeze", "hole_squeezenet", "identity", "rim_error", "laplacian_ratio",
-  "layout_miou", "fid", "kid", "p_ids", "u_ids",
-)  # fmt: skip
 
 
 def _cell(value: float | None, key: str) -> str:

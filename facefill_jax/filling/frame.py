@@ -77,6 +77,9 @@ class Frame:
     whole = pixels.copy()
     inside, square = self._windows(pixels.shape)
     hole = mask[inside]
+    if len(filled) == self.size:  # nothing is enlarged: it is right beside the hole
+      whole[inside][hole] = filled[square][hole]
+      return whole
     enlarged = _resize(filled, self.size, cv2.INTER_CUBIC)
     seam = _resize(self._seam(pixels, mask, filled), self.size, cv2.INTER_LINEAR)
     whole[inside][hole] = cv2.add(enlarged, seam, dtype=cv2.CV_8U)[square][hole]

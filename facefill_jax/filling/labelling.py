@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from facefill_jax import images
+from facefill_jax import files
+from facefill_jax.data import squares
 from facefill_jax.data.bad_records import BadRecordError
 from facefill_jax.data.decoding import read_grey, read_labels
-from facefill_jax.data.sources import Files, match, read_with
+from facefill_jax.data.file_tree import Files, read_with
+from facefill_jax.data.pairing import key
+from facefill_jax.data.sources import match
 from facefill_jax.data.vocabularies import OURS, Vocabulary
-from facefill_jax.filling import model_files
+from facefill_jax.filling.filler import Filler
 from facefill_jax.filling.frame import Frame
 from facefill_jax.labels import CLASSES
 from facefill_jax.metrics.agreement import Agreement
-from facefill_jax.models import networks
+from facefill_jax.models.networks import LAYOUT
 
 CSV = "confidence.csv"
 MODEL = "model.sha256"
@@ -55,35 +57,26 @@ class Labeller:
   """Reads layouts off photos. Compiles at the first batch; any photo takes part in it as one row.
 
   Args:
-    config: as in a model's config.json.
-    params: of the layout network.
+    filler: a model of which the layout network is used.
     batch_size: photos that go through the network at once.
 
   Attributes:
-    sha256: of the parameters: whose layouts these are.
+    sha256: of the layout network's parameters: whose layouts these are.
   """
 
-  def __init__(self, config, params, batch_size: int = 8):
-    self.batch_size, self.resolution = batch_size, int(config["resolution"])
-    net = networks.networks_of_model(config).layout
-    params = jax.tree.map(lambda x: np.asarray(x, np.float32), params)
-    self.sha256 = hashlib.sha256(b"".join(x.tobytes() for x in jax.tree.leaves(params))).hexdigest()
-    self._params = jax.tree.map(jnp.asarray, params)
-    self._predict = jax.jit(
-      lambda params, photo, mask: networks.predict_layout_twice(
-        net, params, images.to_float(photo), mask
-      )[0]
-    )
+  def __init__(self, filler: Filler, batch_size: int = 8):
+    self.batch_size, self._filler = batch_size, filler
+    leaves = jax.tree.leaves(jax.device_get(filler.params[LAYOUT]))
+    self.sha256 = hashlib.sha256(b"".join(x.tobytes() for x in leaves)).hexdigest()
 
   @classmethod
   def from_directory(cls, directory: str | os.PathLike, batch_size: int = 8) -> "Labeller":
     """Reads a model directory; its texture network, if any, is not used.
 
     Raises:
-      weights.ModelError: it cannot be used, or holds no layout network.
+      model_files.ModelError: it cannot be used, or holds no layout network.
     """
-    config, params = model_files.load_model(directory, needed=("layout",))
-    return cls(config, params["layout"], batch_size)
+    return cls(Filler.from_directory(directory, needed=(LAYOUT,)), batch_size)
 
   def __call__(self, photos: list[np.ndarray]) -> list[Labelled]:
     """Up to `batch_size` photos, uint8 (h, w, 3) of any sizes, by their centre squares.
@@ -92,23 +85,14 @@ class Labeller:
     """
     if not 0 < len(photos) <= self.batch_size:
       raise ValueError(f"give 1..{self.batch_size} photos, got {len(photos)}")
-    side = self.resolution
-    cells = np.zeros((self.batch_size, side, side, 3), np.uint8)
-    mask = np.zeros((self.batch_size, side, side, 1), bool)
     frames = [centre_square(*photo.shape[:2]) for photo in photos]
-    for i, (photo, frame) in enumerate(zip(photos, frames, strict=True)):
-      cells[i], _ = frame.crop(photo, np.zeros(photo.shape[:2], bool), side)
-    found = np.asarray(self._predict(self._params, cells, mask))
-    return [
-      Labelled(*frame.paste_layout(probabilities, photo.shape[:2]))
-      for probabilities, frame, photo in zip(found, frames, photos, strict=False)
-    ]
+    found = self._filler.read_many(photos, frames, batch_size=self.batch_size)
+    return [Labelled(ids, probability) for ids, probability in found]
 
 
 def centre_square(height: int, width: int) -> Frame:
   """The square that training cuts out of a photo when nothing is moved at random."""
-  side = min(height, width)
-  return Frame((height - side) // 2, (width - side) // 2, side)
+  return Frame(*squares.centre_square(height, width))
 
 
 @dataclass(frozen=True)
@@ -133,9 +117,8 @@ class Outputs:
     confidence = np.round(255 * labelled.probability).astype(np.uint8)
     for path, picture in zip(self.paths(name), (labelled.ids, confidence), strict=False):
       path.parent.mkdir(parents=True, exist_ok=True)
-      part = path.with_name(f".{path.name}.part")
-      Image.fromarray(picture).save(part, "PNG")
-      part.replace(path)
+      with files.replacing(path) as part:
+        Image.fromarray(picture).save(part, "PNG")
     with open(self.labels / CSV, "a", encoding="utf-8", newline="") as file:
       csv.writer(file).writerow([name, f"{labelled.confidence:.4f}"])
 
@@ -164,23 +147,19 @@ class Outputs:
         lines = dict(row for row in csv.reader(file) if len(row) == 2 and len(row[1]) == 6)
     wanted = set(names)
     done = {n for n in lines if n in wanted and all(p.exists() for p in self.paths(n))}
-    part = path.with_name(f".{CSV}.part")
-    with open(part, "w", encoding="utf-8", newline="") as file:
-      csv.writer(file).writerows(
-        [("photo", "confidence"), *((n, lines[n]) for n in names if n in done)]
-      )
-    part.replace(path)
+    rows = [("photo", "confidence"), *((n, lines[n]) for n in names if n in done)]
+    with files.replacing(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+      csv.writer(file).writerows(rows)
     return done
 
 
 def check_names(names: list[str]) -> None:
-  """Raises ValueError if two photos differ in their endings only: one layout for both."""
+  """Raises ValueError if two photos would share a layout, by the names of `data.pairing`."""
   seen = {}
   for name in names:
-    stem = os.path.splitext(name)[0]
-    if stem in seen:
-      raise ValueError(f"{seen[stem]} and {name} would share the layout {stem}.png; rename one")
-    seen[stem] = name
+    other = seen.setdefault(key(name), name)
+    if other != name:
+      raise ValueError(f"{other} and {name} would share the layout {key(name)}.png; rename one")
 
 
 def label_source(

@@ -1,4 +1,4 @@
-"""Models on disk: a directory of safetensors and JSON that is checked before it is believed.
+"""Models on disk: directories of safetensors and JSON, checked before anything in them is used.
 
     config.json           what the networks are: size, resolution, framing, training data
     layout.safetensors    the parameters, one tensor per leaf, named "block/conv/kernel"
@@ -7,15 +7,15 @@
     README.md             a model card
     SHA256SUMS            of all of the above, in the format of `sha256sum`
 
-Nothing is ever unpickled. Sums, names and shapes are checked before a tensor is allocated, because
-neither safetensors nor the file system notices a flipped bit, and because a wrong size should be
-a sentence and not an error from inside a convolution.
+Nothing is ever unpickled. Checksums, names and shapes are checked before a tensor is allocated:
+neither safetensors nor the file system notices a flipped bit, and a wrong size should be one
+sentence, not an error from inside a convolution. Directories may be local or gs://.
 """
 
-import hashlib
+import functools
 import json
 import os
-import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -26,20 +26,16 @@ import safetensors
 import safetensors.numpy
 from flax import traverse_util
 
-from facefill_jax import labels
-from facefill_jax.models.networks import SIZES, abstract_params
+from facefill_jax import files, labels
+from facefill_jax.filling import model_directory
+from facefill_jax.filling.model_directory import FORMAT, SUMS, ModelError
+from facefill_jax.models import networks
 
-FORMAT = 1
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
-_OPTIONS = ("attention_values", "class_style")  # of stages.build_networks
-_SUMS = "SHA256SUMS"
+_OPTIONS = ("attention_values", "class_style")  # of networks.build_networks
 _CHECKED = ("config.json", "labels.json", "README.md")
-_JSON_BYTES = 1 << 20  # far above any real one: a gigabyte of JSON is not a model's config
-
-
-class ModelError(ValueError):
-  """A model directory that cannot be used, in one line that says which file and why."""
+_ALL = (SUMS, *_CHECKED, *(f"{name}.safetensors" for name in NETWORKS))
 
 
 def save_model(
@@ -47,52 +43,43 @@ def save_model(
   params: Mapping[str, Mapping],
   config: Mapping,
   card: str | None = None,
-) -> None:
-  """Writes a model directory. A reader sees the old one, or the whole new one, never a part.
+) -> int:
+  """Writes a model directory; a reader sees the old model or the new one, never a mix.
 
-  All is written and synced in a hidden sibling first; two renames then put it in place. A
-  process killed between the two leaves the old model beside it as `.NAME.old`.
+  An older model in `directory` is replaced: the files that its SHA256SUMS lists. Whatever else lies
+  there is kept, and a directory that holds no model is left alone.
 
   Args:
-    directory: made with its parents; an older model there is replaced.
-    params: one tree a trained stage, {"layout": tree, "texture": tree} or one of them: nested
-      dicts of float32 or bfloat16 arrays.
+    directory: local or gs://; made with its parents.
+    params: one tree for each trained stage, {"layout": tree, "texture": tree} or one of them:
+      nested dicts of float32 or bfloat16 arrays.
     config: JSON-able; "format" (1), "size", "resolution" and "stages_trained" (the keys of
       `params`) are required, and the trees must be those of `networks.abstract_params(size)`.
     card: Markdown, the model's README.md; without it a few lines made from the config.
 
+  Returns:
+    Its size in bytes.
+
   Raises:
     ModelError: the config or a tree is not right, or `directory` holds something else.
+    OSError: it could not be written; what was there before is still there.
   """
-  target = Path(directory).resolve()
+  target = files.to_path(directory)
+  if not files.is_remote(target):
+    target = Path(target).resolve()  # a link to a model's directory stays a link
   _check_config(config, "config")
   flat = _flatten_checked(params, config)
-  _check_replaceable(target)
-  target.parent.mkdir(parents=True, exist_ok=True)
-  new, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
-  shutil.rmtree(new, ignore_errors=True)  # of a run that was killed here
-  new.mkdir()
-  try:
-    for name, tensors in flat.items():
-      # Not by save_file, which makes files that only their owner may read.
-      (new / f"{name}.safetensors").write_bytes(safetensors.numpy.save(tensors))
-    _write_json(new / "config.json", dict(config))
-    _write_json(new / "labels.json", _labels_json())
-    card = _model_card(config, flat) if card is None else card
-    (new / "README.md").write_text(card, encoding="utf-8")
-    sums = "".join(f"{_sha256(new / name)}  {name}\n" for name in _checked(config))
-    (new / _SUMS).write_text(sums, encoding="utf-8")
-    for path in [*new.iterdir(), new]:
-      _sync(path)
-  except BaseException:
-    shutil.rmtree(new, ignore_errors=True)
-    raise
-  if target.exists():
-    shutil.rmtree(old, ignore_errors=True)
-    target.rename(old)
-  new.rename(target)
-  _sync(target.parent)
-  shutil.rmtree(old, ignore_errors=True)
+  content = {f"{name}.safetensors": safetensors.numpy.save(flat[name]) for name in flat}
+  content["config.json"] = _json(dict(config))
+  content["labels.json"] = _json({"classes": labels.CLASSES, "palette": labels.PALETTE.tolist()})
+  content["README.md"] = (_model_card(config, flat) if card is None else card).encode("utf-8")
+  replaced = model_directory.replaceable_files(target, [*content, SUMS])
+  with files.replacing_directory(target, last=SUMS, replaced=replaced) as new:
+    for name, data in content.items():
+      (new / name).write_bytes(data)
+    sums = "".join(f"{files.sha256(new / name)}  {name}\n" for name in _checked(config))
+    (new / SUMS).write_text(sums, encoding="utf-8")
+  return sum(map(len, content.values())) + len(sums)
 
 
 def load_model(
@@ -101,7 +88,7 @@ def load_model(
   """Reads a model directory after checking all of it.
 
   Args:
-    directory: of the model.
+    directory: of the model; local or gs://.
     needed: stages ("layout", "texture") without which it is of no use to the caller.
 
   Returns:
@@ -113,10 +100,16 @@ def load_model(
       missing, unexpected or of another shape than the config's size asks for; no network of a
       stage that is needed.
   """
-  root = Path(directory)
-  if not root.is_dir():
-    raise ModelError(f"{root}: no such model directory")
-  config = _read_json(root / "config.json")
+  root = files.to_path(directory)
+  if files.is_remote(root):
+    with tempfile.TemporaryDirectory() as scratch:
+      model_directory.download(root, Path(scratch), _ALL)
+      try:
+        return load_model(scratch, needed)
+      except ModelError as error:
+        raise ModelError(str(error).replace(scratch, str(root))) from None
+  model_directory.check_directory(root)
+  config = model_directory.read_json(root / "config.json")
   _check_config(config, str(root / "config.json"))
   for name in needed:
     if name not in config["stages_trained"]:
@@ -124,8 +117,8 @@ def load_model(
         f"{root}: holds no {name} network; train one with --config.stages={name}, for texture with "
         "--config.init_from=WORKDIR of the run that trained this one"
       )
-  _check_sums(root, config)
-  classes = _read_json(root / "labels.json").get("classes")
+  model_directory.check_sums(root, _checked(config))
+  classes = model_directory.read_json(root / "labels.json").get("classes")
   if classes != list(labels.CLASSES):
     raise ModelError(f"{root / 'labels.json'}: these are not this version's classes: {classes}")
   wanted = _wanted_shapes(config)
@@ -139,7 +132,7 @@ def load_model(
 
 def pack_model(
   directory: str | os.PathLike, target: str | os.PathLike, card: str | None = None
-) -> None:
+) -> int:
   """Writes a copy in bfloat16, half the size; see `save_model` for the rest.
 
   Raises:
@@ -147,7 +140,7 @@ def pack_model(
   """
   config, params = load_model(directory)
   half = jax.tree.map(lambda x: x.astype(ml_dtypes.bfloat16), params)
-  save_model(target, half, config, card)
+  return save_model(target, half, config, card)
 
 
 def read_shapes(path: str | os.PathLike) -> dict[str, tuple[int, ...]]:
@@ -181,7 +174,16 @@ def load_safetensors(path: str | os.PathLike) -> dict:
 
 def _wanted_shapes(config: Mapping) -> dict[str, dict[str, tuple[int, ...]]]:
   """The shapes of both networks that a config describes, by flattened name."""
-  trees = abstract_params(config["size"], **config.get("model", {}))
+  options = config.get("model", {})
+  try:
+    return _shapes(config["size"], tuple(sorted(options.items())))
+  except (ValueError, TypeError) as error:  # a value that is none of the valid ones, or a list
+    raise ModelError(f"config.json: model {options!r}: {error}") from error
+
+
+@functools.cache
+def _shapes(size: str, options: tuple) -> dict[str, dict[str, tuple[int, ...]]]:
+  trees = networks.abstract_params(size, **dict(options))
   return {
     name: {key: x.shape for key, x in traverse_util.flatten_dict(trees[name], sep="/").items()}
     for name in NETWORKS
@@ -229,8 +231,10 @@ def _check_config(config: Mapping, where: str) -> None:
       raise ModelError(f"{where}: {key!r} is missing")
   if config["format"] != FORMAT:
     raise ModelError(f"{where}: model format {config['format']!r}; this version reads {FORMAT}")
-  if not isinstance(config["size"], str) or config["size"] not in SIZES:
-    raise ModelError(f"{where}: unknown size {config['size']!r}; valid: {', '.join(SIZES)}")
+  if not isinstance(config["size"], str) or config["size"] not in networks.SIZES:
+    raise ModelError(
+      f"{where}: unknown size {config['size']!r}; valid: {', '.join(networks.SIZES)}"
+    )
   trained = config["stages_trained"]
   if (
     not isinstance(trained, list | tuple) or not trained or any(t not in NETWORKS for t in trained)
@@ -244,80 +248,21 @@ def _check_config(config: Mapping, where: str) -> None:
     raise ModelError(f"{where}: resolution {side!r} is not a multiple of 32, from 64 up")
 
 
-def _check_replaceable(target: Path) -> None:
-  """A wrong path must not delete somebody's folder: only a model or nothing is replaced."""
-  if target.is_dir():
-    if any(target.iterdir()) and not (target / "config.json").is_file():
-      raise ModelError(f"{target}: is a directory that holds no model; it is not replaced")
-  elif target.exists():
-    raise ModelError(f"{target}: is a file, not a model directory")
-
-
 def _checked(config: Mapping) -> tuple[str, ...]:
   """The files of a model directory that SHA256SUMS speaks of."""
   return (*_CHECKED, *(f"{name}.safetensors" for name in config["stages_trained"]))
 
 
-def _check_sums(root: Path, config: Mapping) -> None:
-  """Raises ModelError naming the first file that is missing or not what SHA256SUMS says."""
-  path = root / _SUMS
-  if not path.is_file():
-    raise ModelError(f"{path}: missing, so that the model cannot be checked")
-  sums = {}
-  for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-    digest, _, name = line.partition("  ")
-    sums[name] = digest
-  for name in _checked(config):
-    if not (root / name).is_file():
-      raise ModelError(f"{root / name}: missing")
-    if name not in sums:
-      raise ModelError(f"{path}: has no line for {name}")
-    if _sha256(root / name) != sums[name]:
-      raise ModelError(f"{root / name}: changed or damaged: its SHA-256 is not that in {_SUMS}")
-
-
-def _sha256(path: Path) -> str:
-  with path.open("rb") as file:
-    return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-  """Makes a file or directory survive a power cut before the rename that shows it."""
-  handle = os.open(path, os.O_RDONLY)
-  try:
-    os.fsync(handle)
-  finally:
-    os.close(handle)
-
-
-def _read_json(path: Path) -> dict:
-  if not path.is_file():
-    raise ModelError(f"{path}: missing: not a model directory")
-  if path.stat().st_size > _JSON_BYTES:
-    raise ModelError(f"{path}: larger than {_JSON_BYTES} bytes")
-  try:
-    value = json.loads(path.read_text(encoding="utf-8"))
-  except (ValueError, RecursionError) as error:
-    raise ModelError(f"{path}: not valid JSON: {error}") from error
-  if not isinstance(value, dict):
-    raise ModelError(f"{path}: must hold a JSON object, got {type(value).__name__}")
-  return value
-
-
-def _write_json(path: Path, value: dict) -> None:
-  path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _labels_json() -> dict:
-  return {"classes": list(labels.CLASSES), "palette": labels.PALETTE.tolist()}
+def _json(value: dict) -> bytes:
+  return (json.dumps(value, indent=2, sort_keys=True) + "\n").encode("utf-8")
 
 
 def _model_card(config: Mapping, flat: Mapping[str, Mapping[str, np.ndarray]]) -> str:
   counts = {name: sum(x.size for x in tensors.values()) for name, tensors in flat.items()}
-  networks = " and ".join(f"{name} ({count:,} parameters)" for name, count in counts.items())
+  described = " and ".join(f"{name} ({count:,} parameters)" for name, count in counts.items())
   return f"""# A face inpainting model
 
-Of facefill_jax, size `{config["size"]}`, trained at {config["resolution"]} px: {networks}.
+Of facefill_jax, size `{config["size"]}`, trained at {config["resolution"]} px: {described}.
 
 - Training data: {config.get("data", "not said")}
 - Framing of the training faces: {config.get("framing", {}).get("kind", "not said")}

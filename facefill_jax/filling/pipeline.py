@@ -1,65 +1,38 @@
 """FaceFillPipeline: a model from disk, a photo and a mask in, the whole photo out."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from facefill_jax import images
-from facefill_jax.filling import model_files
-from facefill_jax.filling.frame import Frame, square_frame
-from facefill_jax.labels import NUM_CLASSES, VOID, check_labels
-from facefill_jax.models.networks import STAGES, fill, networks_of_model, predict_layout_twice
-from facefill_jax.models.texture_net import LATENT
-
-
-@dataclass(frozen=True)
-class Filled:
-  """An answer.
-
-  Attributes:
-    whole: uint8 (h, w, 3): the photo, byte for byte, where it was known; painted in the hole.
-    layout: uint8 (h, w), class ids of the layout that guided the painting; void outside the frame.
-    frame: the square of the photo that the networks saw.
-    resolution: its side as they saw it; a larger frame was painted small and enlarged.
-  """
-
-  whole: np.ndarray
-  layout: np.ndarray
-  frame: Frame
-  resolution: int
+from facefill_jax.filling.filler import Filled, Filler, Request
+from facefill_jax.filling.frame import Frame
+from facefill_jax.labels import check_labels
 
 
 class FaceFillPipeline:
-  """Fills holes in photos with one model. Compiles at the first photo, for that resolution.
+  """Fills holes in photos with one model. Compiles at the first photo, for that resolution."""
 
-  Args:
-    config: as in a model's config.json; "size" and "resolution" are used.
-    params: {"layout": tree, "texture": tree}.
-  """
-
-  def __init__(self, config: Mapping, params: Mapping[str, Mapping]):
-    self.config = dict(config)
-    self.resolution = int(config["resolution"])
-    self._params = jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), dict(params))
-    networks = networks_of_model(config)
-
-    def answer(params, photo, mask, wish, obey, z):
-      return _answer(networks, params, photo, mask, wish, obey, z)
-
-    self._answer = jax.jit(answer)
+  def __init__(self, filler: Filler):
+    self._filler = filler
 
   @classmethod
   def from_directory(cls, directory: str | os.PathLike) -> "FaceFillPipeline":
     """Reads and checks a model directory.
 
     Raises:
-      weights.ModelError: it cannot be used; the message says which file and why.
+      model_files.ModelError: it cannot be used; the message says which file and why.
     """
-    return cls(*model_files.load_model(directory, needed=STAGES))
+    return cls(Filler.from_directory(directory))
+
+  @property
+  def config(self) -> dict:
+    """The model's config.json."""
+    return self._filler.config
+
+  @property
+  def resolution(self) -> int:
+    """Side in pixels of what the networks see."""
+    return self._filler.resolution
 
   def __call__(
     self,
@@ -84,44 +57,7 @@ class FaceFillPipeline:
       ValueError: wrong shapes or types, no hole, a label outside 0..19, a hole outside the square.
     """
     _check(photo, mask, layout)
-    frame = square_frame(*mask.shape, mask) if square is None else square
-    if not frame.contains(mask):
-      raise ValueError(f"{frame} does not contain the whole hole")
-    cells, hole = frame.crop(photo, mask, self.resolution)
-    obey = layout is not None
-    wish = frame.crop_labels(layout if obey else np.full(mask.shape, VOID, np.uint8), len(cells))
-    z = jax.random.normal(jax.random.key(seed), (1, LATENT))
-    filled, ids = self._answer(
-      self._params, cells[None], hole[None, ..., None], wish[None], np.array([obey]), z
-    )
-    whole = frame.paste(photo, mask, np.asarray(filled[0]))
-    ids = frame.paste_labels(np.asarray(ids[0]), mask.shape)
-    return Filled(whole, ids, frame, self.resolution)
-
-
-def _answer(networks, params, photo, mask, wish, obey, z):
-  """Both stages.
-
-  Args:
-    networks: static.
-    params: {"layout": tree, "texture": tree}.
-    photo: uint8 (b, h, w, 3).
-    mask: bool (b, h, w, 1), True = hole.
-    wish: uint8 (b, h, w), class ids a person asks for; void = none.
-    obey: bool (b,), whether there are wishes: then F_enc is withheld, as a way around them.
-    z: float32 (b, 64).
-
-  Returns:
-    The whole picture, uint8 (b, h, w, 3), and the layout that guided it, uint8 (b, h, w).
-  """
-  photo = images.to_float(photo)
-  layout, features = predict_layout_twice(networks.layout, params["layout"], photo, mask)
-  asked = jnp.logical_and(mask, (wish != VOID)[..., None])  # b h w 1
-  layout = jnp.where(asked, jax.nn.one_hot(wish, NUM_CLASSES), layout)
-  whole = fill(
-    networks.texture, params["texture"], photo, mask, layout, features, z, jnp.logical_not(obey)
-  )
-  return images.to_uint8(whole), jnp.argmax(layout, axis=-1).astype(jnp.uint8)
+    return self._filler.fill_many([Request(photo, mask, layout, seed, square)])[0]
 
 
 def _check(photo: np.ndarray, mask: np.ndarray, layout: np.ndarray | None) -> None:

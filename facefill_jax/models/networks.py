@@ -125,9 +125,9 @@ def abstract_params(size: str, resolution: int = 64, **options) -> dict[str, Any
   }
 
 
-def networks_of_model(config: Mapping[str, Any]) -> Networks:
-  """The networks that a saved model's config.json describes, computing in float32."""
-  return build_networks(config["size"], **config.get("model", {}))
+def networks_of_model(config: Mapping[str, Any], dtype: str = "float32") -> Networks:
+  """The networks that a saved model's config.json describes, computing in `dtype`."""
+  return build_networks(config["size"], dtype, **config.get("model", {}))
 
 
 def key(seed: int = 0) -> jax.Array:

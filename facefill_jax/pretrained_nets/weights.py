@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
+from facefill_jax import files
 from facefill_jax.pretrained_nets import foreign_files
 from facefill_jax.pretrained_nets.foreign_files import WeightFileError, check_arrays, read_arrays
 from facefill_jax.pretrained_nets.kinds import KINDS, KNOWN, Kind
@@ -49,26 +50,30 @@ class Judge:
   file: Path
 
 
-def default_directory() -> Path:
-  """$FACEFILL_WEIGHTS, else ~/.cache/facefill_jax/weights."""
-  return Path(
-    os.environ.get("FACEFILL_WEIGHTS") or Path.home() / ".cache" / "facefill_jax" / "weights"
-  )
+def default_directory() -> Path | None:
+  """$FACEFILL_WEIGHTS, else ~/.cache/facefill_jax/weights; None if there is no home directory."""
+  if named := os.environ.get("FACEFILL_WEIGHTS"):
+    return Path(files.to_path(named))
+  home = files.home_directory()
+  return home / ".cache" / "facefill_jax" / "weights" if home else None
 
 
 def path_of(directory: str | os.PathLike, kind: str) -> Path:
   """Where a directory has the weights of a kind, whether or not it does."""
-  return Path(directory) / f"{_kind(kind).name}.safetensors"
+  return Path(files.to_path(directory)) / f"{_kind(kind).name}.safetensors"
 
 
-def load(directory: str | os.PathLike, kinds: Iterable[str] = KINDS) -> dict[str, Judge]:
+def load(directory: str | os.PathLike | None, kinds: Iterable[str] = KINDS) -> dict[str, Judge]:
   """The judges whose files are there, by kind; the others are left out: see `missing`.
+
+  Without a directory (None, see `default_directory`) there are none.
 
   Raises:
     JudgeError: a file is damaged, or not what its name says.
     ValueError: a name that is not in KINDS.
   """
-  paths = {kind: path_of(directory, kind) for kind in kinds}
+  known = [_kind(kind).name for kind in kinds]
+  paths = {kind: path_of(directory, kind) for kind in known} if directory else {}
   return {kind: _load(_kind(kind), path) for kind, path in paths.items() if path.exists()}
 
 
@@ -128,7 +133,7 @@ def convert(
   stored: dict[str, np.ndarray] = {}
   try:
     for source in sources:
-      stored |= foreign_files.read(Path(source))
+      stored |= foreign_files.read(Path(files.to_path(source)))
     stored = check_arrays(named, stored, known.expected_shapes(stored), known.what)
   except WeightFileError as error:
     raise JudgeError(str(error)) from error
@@ -136,8 +141,8 @@ def convert(
   digest = hashlib.sha256(content).hexdigest()
   target.parent.mkdir(parents=True, exist_ok=True)
   # The sum first: killed in between, old arrays fail the check, and new ones need no other try.
-  foreign_files.write(_sum_path(target), f"{digest}  {target.name}\n".encode())
-  foreign_files.write(target, content)
+  files.write_text(_sum_path(target), f"{digest}  {target.name}\n")
+  files.write_bytes(target, content)
   return target
 
 
@@ -148,7 +153,7 @@ def read(kind: str, path: str | os.PathLike) -> dict[str, np.ndarray]:
     JudgeError: it is missing, unreadable, or holds another network.
     ValueError: `kind` is not in KINDS.
   """
-  known, path = _kind(kind), Path(path)
+  known, path = _kind(kind), Path(files.to_path(path))
   if path.suffix not in (".safetensors", ".npz"):
     raise JudgeError(
       f"{path}: give the .safetensors that `facefill weights convert {kind}` writes, or .npz"
@@ -171,8 +176,7 @@ def _checked_sum(path: Path) -> str:
   again = "; convert it again with `facefill weights convert --overwrite`"
   if not noted.is_file():
     raise JudgeError(f"{noted}: missing, so that {path.name} cannot be checked{again}")
-  with path.open("rb") as file:
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+  digest = files.sha256(path)
   if noted.read_text(encoding="utf-8", errors="replace").split()[:1] != [digest]:
     raise JudgeError(f"{path}: changed or damaged: its SHA-256 is not that in {noted.name}{again}")
   return digest

@@ -1,4 +1,4 @@
-"""What a run is fed: photos and holes by the phases of its plan, and the held-out faces."""
+"""A run's batches: photos and holes by the phases of its plan, and the held-out faces."""
 
 import functools
 import sys
@@ -9,7 +9,8 @@ from ml_collections import ConfigDict
 
 from facefill_jax.data import augmentation, opening, pipeline
 from facefill_jax.data.masks import training
-from facefill_jax.training import config_check
+from facefill_jax.labels import VOID
+from facefill_jax.training import config_check, data_identity
 from facefill_jax.training.phases import Phase, Plan
 
 
@@ -18,6 +19,7 @@ class Feed:
 
   Attributes:
     sources: (source, weight) of the first phase.
+    held_out: the source of the held-out faces.
     labelled: whether a layout network can learn from them.
     confidence: whether batches tell how sure labels are.
   """
@@ -34,7 +36,7 @@ class Feed:
     )
     self._choice = choice
     first = plan.phases[0]
-    self.sources, _ = self._open(first)
+    self.sources, self.held_out = self._open(first)
     self.confidence = bool(choice["confidence"])
     self.labelled = opening.has_layouts(choice["kind"], choice["labels"], self.sources[0][0])
     for phase in plan.phases:
@@ -88,6 +90,33 @@ class Feed:
       source, self._fixed_masks, resolution=resolution, seed=c.seed,
       count=c.eval.train_count if of_training else c.eval.count, on_bad_record=c.data.on_bad_record,
     )  # fmt: skip
+
+  def identity(self, step: int) -> dict:
+    """Which data the steps before `step` saw; see `data_identity.identity`."""
+    return self._identity(len(self._plan.begun(step)))
+
+  @functools.cache  # noqa: B019
+  def _identity(self, begun: int) -> dict:
+    data, scored = self._config.data, self._config.eval
+    phases = [(phase, self._open(phase)[0]) for phase in self._plan.phases[:begun]]
+    return data_identity.identity(
+      data.to_dict(), self.sources, self.held_out, phases,
+      (scored.count, scored.masks_folder, tuple(scored.ratio)),
+    )  # fmt: skip
+
+  @functools.cached_property
+  def digest(self) -> str:
+    """Of what held-out scores depend on."""
+    return data_identity.digest(self._identity(1))
+
+  def check_held_out(self) -> list[str]:
+    """A line if held-out faces are trained on."""
+    sources = [each for phase in self._plan.phases for each in self._open(phase)[0]]
+    return data_identity.check_held_out(sources, self.held_out)
+
+  def scores_layouts(self) -> bool:
+    """Whether any held-out face that is evaluated has labels."""
+    return bool((self.fixed(self._plan.phases[0].resolution)["labels"] != VOID).any())
 
   def stream(self, step: int) -> "Stream":
     """Training batches from a step of the run on, through all phases."""

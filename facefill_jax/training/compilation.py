@@ -1,7 +1,7 @@
 """Compiled programs, made in the background before they are needed."""
 
 import functools
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from concurrent.futures import ThreadPoolExecutor
 
 
@@ -29,6 +29,10 @@ class Programs:
   def get(self, key: Hashable) -> Callable:
     """The program; waits for it, and raises what its making raised."""
     return self._found[key]()
+
+  def keep(self, keys: Collection[Hashable]) -> None:
+    """Forgets all others: programs of a past phase take memory on the device."""
+    self._found = {key: found for key, found in self._found.items() if key in keys}
 
   def close(self) -> None:
     """Drops what is not begun, and waits for the rest."""

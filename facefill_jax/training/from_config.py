@@ -4,13 +4,41 @@ import dataclasses
 
 from ml_collections import ConfigDict
 
+from facefill_jax import files
 from facefill_jax.models.networks import TEXTURE, Networks
 from facefill_jax.stages import optimisers, stage
 from facefill_jax.stages.critic_augmentation import Augmentation
 from facefill_jax.training import config_check
 from facefill_jax.training.phases import Phase, Plan
 
+PATHS = (
+  "init_from", "squeezenet_file", "vgg16_file", "data.path", "data.labels", "data.confidence",
+  "data.held_out_path", "data.held_out_labels", "masks.folder", "eval.masks_folder",
+)  # fmt: skip
 NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser, as they are
+
+
+def full_path(path: str) -> str:
+  """`path`, its `~` replaced. ValueError if no home directory is known."""
+  if (path == "~" or path.startswith("~/")) and files.home_directory() is None:
+    raise ValueError(f"{path}: no home directory is known here (HOME is not set): give a full path")
+  return str(files.to_path(path)) if path.startswith("~") else path
+
+
+def with_full_paths(c: ConfigDict) -> ConfigDict:
+  """A copy whose paths are full where they begin with `~`, the home directory."""
+  c = c.copy_and_resolve_references()
+  for name in PATHS:
+    section, _, key = name.rpartition(".")
+    where = c[section] if section else c
+    where[key] = full_path(where[key])
+  c.data.unlabelled = tuple(map(full_path, c.data.unlabelled))
+  c.phases = tuple(
+    {**phase, "unlabelled": tuple(map(full_path, phase["unlabelled"]))}
+    if "unlabelled" in phase else phase
+    for phase in c.phases
+  )  # fmt: skip
+  return c
 
 
 def make_plan(c: ConfigDict) -> tuple[Plan, int]:
@@ -38,14 +66,18 @@ def make_plan(c: ConfigDict) -> tuple[Plan, int]:
   return plan, texture_start
 
 
-def optimiser(*, every: int, legs, total: int, warmup_images: int, decay_images: int, **numbers):
+def optimiser(
+  *, every: int, segments, total: int, warmup_images: int, decay_images: int, **numbers
+):
   """A section of the configuration -> stages.Optimiser, which updates every `every` steps."""
   return optimisers.Optimiser(
     **numbers,
     warmup_images=warmup_images,
     decay_images=min(decay_images, total),
     total_images=total,
-    legs=tuple((-(-step // every), seen, each * every, lr) for step, seen, each, lr in legs),
+    segments=tuple(
+      (-(-step // every), seen, each * every, lr) for step, seen, each, lr in segments
+    ),
   )
 
 
@@ -64,7 +96,8 @@ def make_stage(
   ):
     section[key] = config_check.splat(
       f"{name}.{key}", optimiser, section.get(key, {}), NUMBERS,
-      every=every, legs=plan.legs(first), total=plan.total_images - plan.images_at(first),
+      every=every, segments=plan.schedule_segments(first),
+      total=plan.total_images - plan.images_at(first),
     )  # fmt: skip
   section["augment"] = config_check.splat(
     f"{name}.augment", Augmentation, section.get("augment", {})

@@ -2,14 +2,12 @@
 
     training   Run (mesh, stages, data) -> states born sharded -> restore -> loop:
                evaluate -> save -> next batch -> put_batch -> layout step -> attach_layout
-               -> texture step -> hooks
+               -> texture step -> report
 Evaluation and saving come before the next batch is drawn, so that what is saved of the position in
 the data always matches the state.
 """
 
 import contextlib
-import json
-import os
 import sys
 import time
 
@@ -17,53 +15,74 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from facefill_jax import sharding
-from facefill_jax.evaluation import sample_grid, scoring
+from facefill_jax import files, sharding
+from facefill_jax.data.sources import spread
+from facefill_jax.evaluation.sample_grid import sample_grid, save_picture
 from facefill_jax.models.networks import LAYOUT, TEXTURE
 from facefill_jax.stages.stage import Judges
-from facefill_jax.training import held_out, metric_writer, sample_history
+from facefill_jax.training import (
+  from_config,
+  held_out,
+  metric_writer,
+  reports,
+  restoring,
+  workdir,
+)
+from facefill_jax.training.best import BEST, save_if_best
 from facefill_jax.training.checkpoint import Checkpoints
+from facefill_jax.training.interruption import Interruption, Stopped
 from facefill_jax.training.progress import Progress
 from facefill_jax.training.run import JUDGE, Run
 
-BEST = "best"
-RANKS = {"hole_squeezenet": -1, "hole_psnr": 1, "layout_miou": 1}
-"""By which score a model is the best, the first that there is; -1: the lower the better."""
 _SHOWN_SCORES = (
   "hole_psnr", "hole_ssim", "hole_squeezenet", "laplacian_ratio", "layout_miou",
 )  # fmt: skip
 
 
-def train(config: ConfigDict, workdir: str) -> str:
-  """Trains as configured and writes everything under `workdir`; resumes what is there.
+def train(
+  config: ConfigDict, directory: files.PathLike, interruption: Interruption | None = None
+) -> str:
+  """Trains as configured and writes everything into the working directory; resumes what is there.
 
   Args:
     config: see the files of configs/; every key is needed.
-    workdir: gets checkpoints/, events/, metrics.jsonl, samples/, model/ and the run's record.
+    directory: gets checkpoints/, events/, metrics.jsonl, samples/, best/, model/ and the run's
+      record; may be in a bucket, gs://bucket/run.
+    interruption: whether to stop; without it, signals do what they always do.
 
   Returns:
     The directory of the trained model.
 
   Raises:
     ValueError: the configuration, the data or the working directory cannot be used; one line.
+    OSError: the disk failed, or is full.
     FloatingPointError: a loss is not finite: the step, and which.
+    Stopped: as asked, after a checkpoint.
   """
-  run = Run(config, workdir)
+  directory = files.to_path(from_config.full_path(str(directory)))
+  workdir.check_free(directory)
+  run = Run(config, directory)
   with (
+    workdir.opened(directory),
     contextlib.closing(run.programs),
-    Checkpoints(workdir, config.checkpoint.keep) as checkpoints,
+    contextlib.closing(run.history),
+    Checkpoints(directory, config.checkpoint.keep) as checkpoints,
   ):
-    states, step = run.restore(checkpoints)
+    states, step = restoring.restore(run, checkpoints)
     record = run.write_record()
-    with metric_writer.MetricWriter(workdir, step) as writer, run.feed.stream(step) as stream:
+    with (
+      metric_writer.MetricWriter(directory, step) as writer,
+      run.feed.stream(step) as stream,
+      (interruption or Interruption()).deferred() as asked,
+    ):
       writer.write_texts(step, record)
-      states = loop(run, states, step, stream, checkpoints, writer)
-  directory = run.save_model(states)
-  _say_what_next(run, directory)
-  return directory
+      states = loop(run, states, step, stream, checkpoints, writer, asked)
+      model = run.save_model(states)
+  _say_what_next(run, model)
+  return model
 
 
-def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer):
+def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer, interruption):
   """Trains to the end; returns the last states."""
   c = run.config
   plan = run.plan
@@ -73,19 +92,32 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer)
   saved_at, newest = time.monotonic(), {}
   for step in range(start, plan.total + 1):
     last = step == plan.total
+    stops = bool(interruption.signal) and not last
     minutes = (time.monotonic() - saved_at) / 60
-    shows = step > start and (last or step % c.eval.every_steps == 0)
+    evaluates = step > start and not stops and (last or step % c.eval.every_steps == 0)
     saves = step % c.checkpoint.every_steps == 0 or minutes >= c.checkpoint.every_minutes
-    saves = step > start and (last or saves)
-    if shows or saves:  # no state with a NaN takes the place of a good one
+    saves = step > start and (last or stops or saves)
+    if evaluates or saves:  # no state with a NaN takes the place of a good one
       _check_finite(run, step, _fetch(newest))
-    if shows:
-      look(run, states, step, writer)
-    if saves:
-      checkpoints.save(step, states, run.record(step))
-      saved_at = time.monotonic()
+    try:
+      if evaluates:
+        evaluate(run, states, step, writer)
+    finally:  # whatever a report ran into
+      if saves:
+        checkpoints.save(step, states, restoring.record(run, step))
+        saved_at = time.monotonic()
+    if evaluates or saves:
+      writer.flush()
+    if stops:
+      checkpoints.finish()
+      saved = step == start or checkpoints.latest() == step
+      raise Stopped(
+        f"stopped by {interruption.signal} at step {step} of {plan.total}, "
+        f"{'saved' if saved else 'which could not be saved'}; the same command goes on"
+      )
     if last:
       break
+    checkpoints.poll()
     compiles = step == start or step in run.compiles_at
     if compiles:
       run.prepare(step)
@@ -119,44 +151,27 @@ def advance(run: Run, states, batch, step: int):
   return states, metrics
 
 
-def look(run: Run, states, step: int, writer: metric_writer.MetricWriter) -> None:
-  """Scores the held-out faces, keeps the model if they never had it better, draws their grid."""
-  fixed = run.feed.fixed(run.plan.at(step).resolution)
-  rows = list(scoring.slices(fixed, min(run.config.eval.batch_size, len(fixed["photo"]))))
-  scores = held_out.score(run, states, rows)
-  best = "  best so far" if save_if_best(run, states, step, scores) else ""
+def evaluate(run: Run, states, step: int, writer: metric_writer.MetricWriter) -> None:
+  """Scores the held-out faces, keeps the model if it is the best so far, and draws their grid."""
+  faces = run.feed.fixed(run.plan.at(step).resolution)
+  total = len(faces["photo"])
+  shown = np.array(spread(total, min(run.config.eval.batch_size, total)))
+  found = held_out.evaluate(run, states, faces, kept=int(shown[-1]) + 1)
+  scores = found.scores()
+  best = ""
+  with reports.left_out(run.workdir / BEST):
+    best = "  best so far" if save_if_best(run, states, step, scores) else ""
   all_scores = {f"eval/{name}": value for name, value in scores.items()}
-  writer.write_scalars(step, all_scores | held_out.contrasts(run, states, rows, step))
+  writer.write_scalars(step, all_scores | held_out.contrasts(run, states, faces, found, step))
   line = "  ".join(f"{name} {scores[name]:.3f}" for name in _SHOWN_SCORES if name in scores)
   print(f"step {step}  held-out faces: {line}{best}", file=sys.stderr, flush=True)
-  count = len(rows[0]["photo"])  # faces from all over the fixed ones
-  first = {k: v[:: len(fixed["photo"]) // count][:count] for k, v in fixed.items()}
-  found = {name: np.asarray(value) for name, value in run.filler(states)(first).items()}
-  grid = sample_grid.sample_grid(first["photo"], first["mask"], found["layout"], found["whole"])
-  folder = os.path.join(run.workdir, "samples")
-  sample_grid.save_picture(os.path.join(folder, f"{step:07d}.png"), grid)
-  sample_history.write_history(folder, step)
+  photo, mask = faces["photo"][shown], faces["mask"][shown]
+  grid = sample_grid(photo, mask, found.layout[shown], found.whole[shown])
+  folder = run.workdir / "samples"
+  with reports.left_out(folder):
+    save_picture(folder / f"{step:07d}.png", grid)
+    run.history.write(folder, step)
   writer.write_images(step, {"samples": grid})
-
-
-def save_if_best(run: Run, states, step: int, scores: dict[str, float]) -> bool:
-  """Writes the averages into best/ if they have the best score of held-out faces so far.
-
-  Scores of another resolution do not count: they are of other pictures.
-  """
-  name = next(name for name in RANKS if name in scores)
-  resolution, score = run.plan.at(step).resolution, float(scores[name])
-  try:
-    with open(os.path.join(run.workdir, BEST, "config.json"), encoding="utf-8") as file:
-      before = json.load(file)
-  except FileNotFoundError:
-    before = {"resolution": None}
-  if before["resolution"] == resolution and name in before["score"]:
-    if RANKS[name] * (score - before["score"][name]) <= 0:
-      return False
-  seen = run.plan.images_at(step)
-  run.save_model(states, BEST, images=seen, resolution=resolution, score={name: score})
-  return True
 
 
 def _log(run: Run, step: int, metrics, stream, progress: Progress, writer) -> None:
@@ -192,7 +207,7 @@ def _say_what_next(run: Run, directory: str) -> None:
   workdir = run.workdir
   print(f"pictures: {workdir}/samples (masked photo | predicted layout | filled | truth)")
   print(f"curves:   tensorboard --logdir {workdir}/events, or {workdir}/metrics.jsonl")
-  print(f"model:    {directory} (as held-out faces liked it best: {workdir}/{BEST})")
+  print(f"model:    {directory} (best held-out score: {workdir}/{BEST})")
   if TEXTURE in run.trained:
     print(f"next:     facefill fill PHOTO MASK --model {directory} -o filled.png")
   else:

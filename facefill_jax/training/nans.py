@@ -137,7 +137,9 @@ class Probes:
       return ([None if isinstance(g, _NOTHING) else g for g in gradients],)
 
     # Gradients that are 0 by nature stay symbols: as arrays, the compiler would fold each of them.
-    forward = lambda given: (probe([x.value for x in given]), None)  # noqa: E731
+    def forward(given):
+      return probe([x.value for x in given]), None
+
     probe.defvjp(forward, backward, symbolic_zeros=True)
     values = [leaf for _, leaf in leaves]
     for i, value in zip(floats, probe([values[i] for i in floats]), strict=True):

@@ -117,7 +117,7 @@ class Plan:
     """The first step before which so many photos have been seen since step `begin`."""
     return self.step_at(self.images_at(begin) + images)
 
-  def legs(self, begin: int) -> tuple[tuple[int, int, int, float], ...]:
+  def schedule_segments(self, begin: int) -> tuple[tuple[int, int, int, float], ...]:
     """What a schedule of a stage that begins at step `begin` needs.
 
     Returns:
@@ -133,5 +133,8 @@ class Plan:
 
   def batches(self, step: int) -> list[list[int]]:
     """[from_images, batch_size] of the phases up to a step: where a run is in its data."""
-    begun = self.phases[: self.number_at(max(step - 1, 0)) + 1]
-    return [[phase.from_images, phase.batch_size] for phase in begun]
+    return [[phase.from_images, phase.batch_size] for phase in self.begun(step)]
+
+  def begun(self, step: int) -> list[Phase]:
+    """The phases that steps before `step` are of; the first in any case."""
+    return self.phases[: self.number_at(max(step - 1, 0)) + 1]

@@ -3,9 +3,7 @@
 import functools
 import importlib.metadata
 import json
-import os
 import platform
-import sys
 from functools import partial
 from typing import Any
 
@@ -14,10 +12,10 @@ import numpy as np
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
-from facefill_jax import PRETRAINED, __version__, images, sharding
-from facefill_jax.evaluation import fills, scoring
+from facefill_jax import __version__, files, sharding
+from facefill_jax.evaluation import scoring
 from facefill_jax.filling import model_files
-from facefill_jax.models import networks
+from facefill_jax.filling.filler import Filler
 from facefill_jax.models.networks import (
   LAYOUT,
   STAGES,
@@ -29,14 +27,14 @@ from facefill_jax.models.networks import (
 from facefill_jax.pretrained_nets import weights
 from facefill_jax.stages import step as step_lib
 from facefill_jax.stages.stage import Judges, Stage
-from facefill_jax.training import config_check, from_config, nans
+from facefill_jax.training import config_check, from_config, nans, reports
 from facefill_jax.training.batches import Feed
-from facefill_jax.training.checkpoint import Checkpoints
 from facefill_jax.training.compilation import Programs
+from facefill_jax.training.sample_history import History
 
 JUDGE = "judge"
 TRAINED = {LAYOUT: (LAYOUT,), TEXTURE: (TEXTURE,), "both": STAGES}  # by config.stages
-SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
+DATA = "data.json"
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
@@ -53,16 +51,22 @@ class Run:
     stages: name -> Stage, without judges, which come with the states.
   """
 
-  def __init__(self, config: ConfigDict, workdir: str):
+  def __init__(self, config: ConfigDict, workdir: files.PathLike):
     """Args:
       config: see the files of configs/; every key is needed.
-      workdir: made if need be.
+      workdir: may be in a bucket, gs://bucket/run; nothing is written there yet.
 
     Raises:
       ValueError: the configuration or the data cannot be used; one line.
     """
-    self.config, self.workdir = config, workdir
+    sharding.check_devices()
+    if jax.process_count() > 1:
+      raise ValueError(
+        f"{jax.process_count()} processes were started: training runs in one, on all its devices"
+      )
     config_check.check(config)
+    self.config = config = from_config.with_full_paths(config)
+    self.workdir = files.to_path(workdir)
     self.trained = choose("stages", config.stages, TRAINED)
     self.mesh = config_check.splat("mesh", sharding.make_mesh, config.mesh)
     self.plan, self.texture_start = from_config.make_plan(config)
@@ -80,18 +84,31 @@ class Run:
     }
     self.compiles_at = sorted(self._changes())
     self.feed = Feed(config, self.plan)
-    if LAYOUT in self.trained and not self.feed.labelled:
-      lacking = "data.labels is empty" if config.data.kind == "folder" else "no photo has a layout"
-      raise ValueError(
-        f"stages is {config.stages!r} but {lacking}: the layout stage needs label PNGs; give "
-        "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
-      )
+    if LAYOUT in self.trained:
+      self._check_labels()
     self.rng = jax.random.key(config.seed)
+    self.history = History()
     self.versions = {name: importlib.metadata.version(name) for name in _PACKAGES}
     self.versions["facefill_jax"] = __version__
     self.versions["python"] = platform.python_version()
     self.versions["backend"] = jax.default_backend()
     self._compile_later()
+
+  def _check_labels(self) -> None:
+    data, stages = self.config.data, self.config.stages
+    if not self.feed.labelled:
+      lacking = "data.labels is empty" if data.kind == "folder" else "no photo has a layout"
+      raise ValueError(
+        f"stages is {stages!r} but {lacking}: the layout stage needs label PNGs; give "
+        "--config.data.labels=DIRECTORY, or --config.stages=texture with --config.init_from"
+      )
+    if not self.feed.scores_layouts():
+      where = data.held_out_path or data.path
+      raise ValueError(
+        f"stages is {stages!r} but no held-out face of {where} has labels, by which a layout "
+        "network is scored: give --config.data.held_out_path=DIRECTORY of photos that have some, "
+        "and --config.data.held_out_labels=DIRECTORY"
+      )
 
   def _load_perceptual(self) -> None:
     c = self.config
@@ -135,61 +152,6 @@ class Run:
     states[JUDGE] = init_params(self.networks, LAYOUT, judge_rng, largest)
     return states
 
-  def restore(self, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
-    """States born sharded, and the step: the newest checkpoint's, else fresh (or `init_from`).
-
-    Raises:
-      ValueError: the working directory holds another run, or `init_from` no fitting model.
-    """
-    shardings = sharding.state_shardings(self.shapes, self.mesh)
-    step = checkpoints.latest()
-    if step is not None:
-      self._check_same(checkpoints.record(step), step)
-      print(f"resuming at step {step} of {self.workdir}", file=sys.stderr)
-      return checkpoints.restore(step, self.shapes, shardings), step
-    found = self._load_start() if self.config.init_from else None  # before minutes of compiling
-    # On a CPU, optimising this program takes longer than running it, once, as it is.
-    fast = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-    states = jax.jit(self.init, out_shardings=shardings, compiler_options=fast)(self.rng)
-    return (self._start_from(found, states, shardings) if found else states), 0
-
-  def record(self, step: int) -> dict[str, Any]:
-    """What a checkpoint says of its run: without the same, the data would not go on."""
-    return {name: self.config[name] for name in SAME} | {"batches": self.plan.batches(step)}
-
-  def _check_same(self, record, step: int) -> None:
-    for name, here in self.record(step).items():
-      found = record.get(name, here)
-      if found == here:
-        continue
-      if name == "batches":
-        name, said = "batch_size", "the same batch_size and phases"
-        found, here = (", ".join(f"{b} from image {i} on" for i, b in x) for x in (found, here))
-      else:
-        said = f"--config.{name}={found}"
-        found, here = repr(found), repr(here)
-      raise ValueError(
-        f"{self.workdir} holds a run with {name} {found}, this configuration has {here}: give "
-        f"{said}, or another --workdir"
-      )
-
-  def _load_start(self) -> dict[str, Any]:
-    """The averages of the run `init_from`, or the package's model, by stage; float32."""
-    start = self.config.init_from
-    directory = PRETRAINED if start == PRETRAINED.name else os.path.join(start, "model")
-    found, params = model_files.load_model(directory, needed=(LAYOUT,))
-    if found["size"] != self.config.size:
-      raise ValueError(f"{directory} is of size {found['size']!r}, not {self.config.size!r}")
-    return jax.tree.map(lambda x: np.asarray(x, np.float32), params)
-
-  def _start_from(self, params, states, shardings):
-    """`states` with these averages as parameters and averages."""
-    copy = jax.jit(partial(jax.tree.map, lambda x: x + 0))  # the step donates what it is given
-    for name in set(self.trained) & set(params):
-      new = jax.device_put(params[name], shardings[name].params)
-      states[name] = states[name].replace(params=copy(new), ema=copy(new))
-    return states | {JUDGE: jax.device_put(params[LAYOUT], shardings[JUDGE])}
-
   def layout_params(self, states) -> dict:
     """The layout network that fills: the average where it trains, else the frozen one."""
     return states[LAYOUT].ema if LAYOUT in states else states[JUDGE]
@@ -211,11 +173,10 @@ class Run:
     # Several devices of one CPU wait for each other in its few threads: the compiler takes none.
     several = jax.default_backend() == "cpu" and jax.local_device_count() > 1
     self.programs = Programs(at_once=0 if several else 2)
-    self.make_batch = jax.jit(step_lib.make_batch, out_shardings=split)
+    # A batch is donated to what makes a larger one of it. A step's has no result of its shapes.
+    self.make_batch = jax.jit(step_lib.make_batch, donate_argnames="mask", out_shardings=split)
     attach = partial(step_lib.attach_layout, self.networks.layout)
-    self.attach = jax.jit(attach, out_shardings=split)
-    self._predict = jax.jit(partial(networks.predict_layout_twice, self.networks.layout))
-    self._fill = fills.make_filler(self.networks)
+    self.attach = jax.jit(attach, donate_argnums=1, out_shardings=split)
 
   def train_step(self, name: str, step: int, judges, state, batch):
     """One step of a stage by the program that `prepare` made for it: (state, metrics).
@@ -231,18 +192,28 @@ class Run:
     return state, step_lib.computed(stage, step - self._begins[name], metrics)
 
   def prepare(self, step: int) -> None:
-    """Begins to compile the programs of a step, all at once, if that has not been done."""
-    for name in self.trained:
-      if step >= self._begins[name]:
-        stage = self.stage_at(name, step)
-        shapes = partial(self._step_shapes, stage, step)
-        self.programs.prepare(self._key(stage, step), self._step_fns[name], shapes)
+    """Begins to compile the programs of a step, if that has not been done, and drops all others."""
+    self.programs.keep(self._prepare(step))
+    if step in self.plan.starts:  # photos have another size from here on
+      self.make_batch.clear_cache()
+      self.attach.clear_cache()
 
   def prepare_next(self, step: int) -> None:
     """Begins to compile the programs that will be needed next, after those of `step`."""
     later = [change for change in self.compiles_at if change > step]
     if later:
-      self.prepare(later[0])
+      self._prepare(later[0])
+
+  def _prepare(self, step: int) -> list:
+    """Begins to compile the programs of a step; their keys."""
+    keys = []
+    for name in self.trained:
+      if step >= self._begins[name]:
+        stage = self.stage_at(name, step)
+        shapes = partial(self._step_shapes, stage, step)
+        keys.append(self._key(stage, step))
+        self.programs.prepare(keys[-1], self._step_fns[name], shapes)
+    return keys
 
   def _key(self, stage: Stage, step: int):
     phase, active = self.plan.at(step), stage.objective.active
@@ -274,20 +245,18 @@ class Run:
   def scorer(self, resolution: int) -> scoring.Scorer:
     """What held-out faces of a resolution are scored by."""
     measures = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
-    return scoring.Scorer(measures, resolution, layouts=True, labels=True)
+    return scoring.Scorer(
+      measures, resolution, layouts=True, labels=True,
+      put=partial(sharding.put_batch, mesh=self.mesh),
+      replicate=lambda tree: jax.device_put(tree, sharding.replicated(self.mesh)),
+    )  # fmt: skip
 
-  def filler(self, states):
-    """A `scoring.FillFn` with the averages; without a texture stage it gives the photo back."""
-    layout_params = self.layout_params(states)
+  def filler(self, states, resolution: int) -> Filler:
+    """The averages as a model of that resolution, each batch split over the mesh."""
+    params = {LAYOUT: self.layout_params(states)}
     if TEXTURE in states:
-      params = {LAYOUT: layout_params, TEXTURE: states[TEXTURE].ema}
-      return lambda batch: self._fill(params, batch["photo"], batch["mask"])
-
-    def only_layout(batch):
-      layout, _ = self._predict(layout_params, images.to_float(batch["photo"]), batch["mask"])
-      return {"whole": batch["photo"], "layout": np.asarray(layout.argmax(-1), np.uint8)}
-
-    return only_layout
+      params[TEXTURE] = states[TEXTURE].ema
+    return Filler(self.networks, params, resolution, mesh=self.mesh)
 
   # What is written ----------------------------------------------------------------------------
 
@@ -304,10 +273,10 @@ class Run:
       "versions.json": json.dumps(self.versions, indent=2),
       "parameters.txt": "".join(tables),
     }
-    os.makedirs(self.workdir, exist_ok=True)
-    for name, text in texts.items():
-      with open(os.path.join(self.workdir, name), "w", encoding="utf-8") as file:
-        file.write(text)
+    data = {DATA: json.dumps(self.feed.identity(0), indent=1)}
+    for name, text in (texts | data).items():
+      with reports.left_out(self.workdir / name):
+        files.write_text(self.workdir / name, text)
     return {name.split(".")[0]: f"```\n{text}\n```" for name, text in texts.items()}
 
   def save_model(self, states, folder: str = "model", **changes) -> str:
@@ -330,6 +299,6 @@ class Run:
       "images": self.config.total_images,
       "versions": self.versions,
     }
-    directory = os.path.join(self.workdir, folder)
+    directory = str(self.workdir / folder)
     model_files.save_model(directory, jax.device_get(params), config | changes)
     return directory

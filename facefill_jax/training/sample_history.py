@@ -1,11 +1,14 @@
 """How the fills of the same faces became what they are: the sample grids as one moving picture."""
 
 import math
-import os
 import re
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from PIL import Image, ImageDraw
+
+from facefill_jax import files
+from facefill_jax.training import reports
 
 COLUMNS, FILLED = 4, 2  # of a sample grid, and which of them moves
 NAME = "history.webp"
@@ -15,11 +18,37 @@ FRAME_MS, LAST_MS = 120, 2_000
 BAR = 14  # height of the bar with the step, in pixels
 
 
-def write_history(folder: str, step: int) -> str:
+class History:
+  """Writes `history.webp` in a thread, so that training need not wait for it."""
+
+  def __init__(self):
+    self._pool = ThreadPoolExecutor(1, "history")
+    self._newest: Future | None = None
+
+  def write(self, folder: files.PathLike, step: int) -> None:
+    """Begins to write, once the last one is written; see `write_history`."""
+    if self._newest is not None:
+      self._newest.result()
+    self._newest = self._pool.submit(_write_or_warn, folder, step)
+
+  def close(self) -> None:
+    """Waits for the picture that is being written."""
+    self._pool.shutdown()
+    if self._newest is not None:
+      self._newest.result()
+
+
+def _write_or_warn(folder: files.PathLike, step: int) -> None:
+  with reports.left_out(folder):
+    write_history(folder, step)
+
+
+def write_history(folder: files.PathLike, step: int) -> str:
   """Writes `history.webp` beside the grids `<step>.png` of `folder`, from them alone.
 
   A resumed run needs nothing else; pictures of steps that it has not yet reached again are left
-  out. WebP: all colours, a third of a GIF's bytes, and ten times as fast to write.
+  out, and so are, with a warning, files that are no grids. WebP: all colours, a third of a GIF's
+  bytes, and ten times as fast to write.
 
   Args:
     folder: grids of square faces as `sample_grid.sample_grid` draws them, of any size and number;
@@ -32,29 +61,37 @@ def write_history(folder: str, step: int) -> str:
   Raises:
     ValueError: there is no grid.
   """
-  found = sorted(int(name[:-4]) for name in os.listdir(folder) if re.fullmatch(r"\d+\.png", name))
-  found = [number for number in found if number <= step]
-  if not found:
-    raise ValueError(f"{folder} holds no sample grid up to step {step}")
+  folder = files.to_path(folder)
+  found = sorted(
+    (int(path.name[:-4]), path) for path in folder.iterdir() if re.fullmatch(r"\d+\.png", path.name)
+  )
+  found = [(number, path) for number, path in found if number <= step]
   places = np.linspace(0, len(found) - 1, min(FRAMES, len(found))).round().astype(int)
-  chosen = [found[place] for place in places]
-  frames = [_frame(os.path.join(folder, f"{number:07d}.png"), number) for number in chosen]
+  frames = []
+  for number, path in (found[place] for place in places):
+    try:
+      frames.append(_frame(path, number))
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+      reports.warn(path, f"is no sample grid and left out of {NAME}: {error}")
+  if not frames:
+    raise ValueError(f"{folder} holds no sample grid up to step {step}")
   size = frames[-1].size
   frames = [frame if frame.size == size else frame.resize(size) for frame in frames]
-  path = os.path.join(folder, NAME)
-  frames[0].save(
-    path + ".new", "WEBP", save_all=True, append_images=frames[1:], loop=0, quality=90, method=0,
-    duration=[FRAME_MS] * (len(frames) - 1) + [LAST_MS],
-  )  # fmt: skip
-  os.replace(path + ".new", path)
-  return path
+  with files.replacing(folder / NAME) as part:
+    frames[0].save(
+      part, "WEBP", save_all=True, append_images=frames[1:], loop=0, quality=90, method=0,
+      duration=[FRAME_MS] * (len(frames) - 1) + [LAST_MS],
+    )  # fmt: skip
+  return str(folder / NAME)
 
 
-def _frame(path: str, step: int) -> Image.Image:
+def _frame(path, step: int) -> Image.Image:
   """The filled faces of a grid, side by side, under a bar with the step."""
-  with Image.open(path) as picture:
+  with path.open("rb") as file, Image.open(file) as picture:
     grid = np.asarray(picture.convert("RGB"))
   side = grid.shape[1] // COLUMNS
+  if not side or grid.shape[0] < side or grid.shape[0] % side or grid.shape[1] % COLUMNS:
+    raise ValueError(f"{grid.shape[1]} x {grid.shape[0]} pixels are not rows of {COLUMNS} squares")
   rows = grid.shape[0] // side
   faces = grid[:, FILLED * side : (FILLED + 1) * side].reshape(rows, side, side, 3)
   across = math.ceil(math.sqrt(rows))

@@ -93,7 +93,5 @@ def test_workers_give_the_same_and_nothing_loads_tensorflow(folder):
     "sys.exit(f'{code} {bad}' if code or bad else 0)"
   )
   argv = [sys.executable, "-c", program, *BUILD, "--workers", "2"]
-  subprocess.run(
-    argv, check=True, cwd=folder, env={"PYTHONPATH": str(Path(__file__).parent.parent)}
-  )
+  subprocess.run(argv, check=True, cwd=folder, env={"PYTHONPATH": str(Path(__file__).parents[2])})
   assert main([*BUILD, *ONE]) == 0  # the same set: nothing to do

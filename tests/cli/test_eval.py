@@ -1,6 +1,7 @@
 """facefill eval on the command line: what it prints and writes, and every mistake."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -95,6 +96,8 @@ MISTAKES = {
   "unknown method": ({"method": "lama"}, 2, "telea"),
   "small": ({"size": 8}, 2, "--size"),
   "out nowhere": ({"out": "nowhere/at/all"}, 2, "no such folder"),
+  "a long name": ({"out": "x" * 256}, 3, "256 bytes"),
+  "no bucket": ({"out": "gs://bucket/run"}, 2, "must be a local path"),
   "photos nowhere": ({"photos": "nowhere"}, 3, "photos: nowhere does not exist"),
   "masks nowhere": ({"masks": "nowhere"}, 3, "masks: nowhere does not exist"),
   "outputs nowhere": ({"method": None, "outputs": "nowhere"}, 3, "outputs: nowhere does not"),
@@ -117,7 +120,7 @@ def test_bad_files_are_one_line_and_exit_code_3(data, capsys):
     assert main(arguments(data, **changes)) == 3
     told = capsys.readouterr().err
     assert said in told.splitlines()[-1] and "Traceback" not in told
-    assert not (data / "run").exists() and not (data / ".run.part").exists()
+    assert not (data / "run").exists() and not (data / ".run.new").exists()
 
   save(data / "black" / "0.png", np.zeros((8, 8), np.uint8))
   fails("0.png has no hole", masks=data / "black")
@@ -132,6 +135,22 @@ def test_bad_files_are_one_line_and_exit_code_3(data, capsys):
   (data / "weights").mkdir()
   (data / "weights" / "lpips_alex.safetensors").write_bytes(b"half a file")
   fails("lpips_alex")
+
+
+def test_only_a_run_of_ours_is_replaced_and_only_its_files(data, capsys, monkeypatch):
+  monkeypatch.delenv("FACEFILL_WEIGHTS")
+  monkeypatch.setenv("HOME", "")  # no home directory: no judges, and no error
+  run = data / "run"
+  run.mkdir()
+  (run / "metrics.json").write_text('{"loss": 1}')  # as of any other program
+  (run / "examples").mkdir()
+  assert main([*arguments(data), "--overwrite"]) == 2
+  assert "holds no run" in capsys.readouterr().err and (run / "examples").is_dir()
+  shutil.rmtree(run)
+  assert main(arguments(data)) == 0
+  (run / "diary.txt").write_text("mine")
+  assert main([*arguments(data, name="again"), "--overwrite"]) == 0
+  assert (run / "diary.txt").read_text() == "mine" and "again" in (run / "metrics.json").read_text()
 
 
 def test_a_folder_that_holds_no_run_is_not_replaced(data, capsys):

@@ -1,9 +1,13 @@
 """`facefill fill` from file to file: bytes, exit codes, and one line for each mistake."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import tiny_model
@@ -11,7 +15,7 @@ from PIL import Image
 
 import facefill_jax
 from facefill_jax.cli import fill, main
-from facefill_jax.filling import model_files
+from facefill_jax.filling import deep_pictures, model_files, photo_files
 from facefill_jax.filling.pipeline import FaceFillPipeline
 
 
@@ -112,6 +116,84 @@ def test_a_saved_layout_can_be_edited_and_given_back(folder, warm):
   assert main(given) == 0
   assert (pixels("used.png")[20:61, 40:90] == 13).all()
   assert (pixels("a.png") != pixels("b.png")).any()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "RGB-16"])
+def test_known_pixels_come_back_in_the_mode_of_the_photo(folder, warm, mode):
+  photo, mask = pixels("photo.png"), pixels("mask.png")
+  if mode == "RGB-16":
+    original = photo.astype(np.uint16) * 257 + 3
+    (folder / "p.png").write_bytes(deep_pictures.encode_png(original, None, None))
+  else:
+    hidden = np.dstack([photo, np.where(np.arange(131) < 50, 0, 255) * np.ones((97, 1))])
+    original = photo[..., 0] if mode == "L" else hidden.astype(np.uint8)
+    Image.fromarray(original).save("p.png")
+  assert main(["fill", "p.png", "mask.png", *warm]) == 0
+  new = photo_files.read_photo("p.filled.png")
+  assert new.original.dtype == original.dtype
+  np.testing.assert_array_equal(np.squeeze(new.original)[~mask], original[~mask])
+  if mode == "RGBA":  # what is hidden is neither shown nor seen
+    assert (new.original[mask][:, 3] == 255).all()
+    hidden[..., :3][hidden[..., 3] == 0] = 7
+    Image.fromarray(hidden.astype(np.uint8)).save("q.png")
+    assert main(["fill", "q.png", "mask.png", *warm]) == 0
+    np.testing.assert_array_equal(pixels("q.filled.png")[mask], new.original[mask])
+
+
+def test_names_may_be_as_long_as_the_file_system_lets_them(folder, warm, capsys):
+  name = "写真" * 41 + ".png"
+  assert main(["fill", "photo.png", "mask.png", *warm, "-o", name]) == 0
+  assert (folder / name).is_file()
+  capsys.readouterr()
+  failed(capsys, 3, ["fill", "photo.png", "mask.png", *warm, "-o", "写" * 84 + ".png"], "256 bytes")
+  failed(capsys, 3, ["fill", "photo.png", "m" * 300, *warm], "unreadable: File name too long")
+  failed(capsys, 3, ["fill", "p" * 300, "mask.png", *warm, "-o", "x.png"], "File name too long")
+
+
+def test_paths_may_begin_at_home(folder, warm, monkeypatch):
+  monkeypatch.setenv("HOME", str(folder))
+  monkeypatch.chdir("/")
+  assert main(["fill", "~/photo.png", "~/mask.png", *warm, "-o", "~/o.png"]) == 0
+  assert (folder / "o.png").is_file()
+
+
+def test_a_folder_without_permission_is_noticed_before_the_work(folder, warm, capsys, monkeypatch):
+  monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK)
+  monkeypatch.setattr(photo_files, "read_photo", None)  # never called
+  failed(capsys, 3, ["fill", "photo.png", "mask.png", *warm], "no permission to write")
+
+
+def test_a_full_disk_is_one_line(folder, warm, capsys, monkeypatch):
+  def full(source, target):
+    raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+  monkeypatch.setattr(os, "replace", full)
+  command = ["fill", "photo.png", "mask.png", *warm]
+  failed(capsys, 3, command, "photo.filled.png: could not be written: No space left")
+  assert sorted(os.listdir(folder)) == ["hidden.png", "mask.png", "photo.png"]
+
+
+def test_ctrl_c_is_one_line_and_exit_130(folder, warm, capsys, monkeypatch):
+  def interrupted(directory):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr(fill, "_pipeline", interrupted)
+  before = signal.getsignal(signal.SIGINT)
+  try:
+    assert main(["fill", "photo.png", "mask.png", *warm]) == 130
+  finally:
+    signal.signal(signal.SIGINT, before)
+  assert capsys.readouterr().err.split("\n")[-2] == "facefill: cancelled"
+  assert sorted(os.listdir(folder)) == ["hidden.png", "mask.png", "photo.png"]
+
+
+def test_a_device_that_is_not_there(folder, warm, capsys, monkeypatch):
+  def none():
+    raise AssertionError  # as jax says it of cuda
+
+  monkeypatch.setattr(jax, "local_devices", none)
+  command = ["fill", "photo.png", "mask.png", *warm]
+  failed(capsys, 3, command, "JAX_PLATFORMS=cpu, but jax finds no such device here", "unset")
 
 
 def test_jpeg_is_warned_about_and_files_are_not_overwritten(folder, warm, capsys):

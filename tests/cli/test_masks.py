@@ -178,7 +178,7 @@ def test_stats_of_a_protocol(capsys):
 
 
 def test_stats_of_a_folder_with_bins(folder, capsys):
-  for name, columns in (("a/1.png", 2), ("a/2.png", 4), ("b/1.png", 20)):
+  for name, columns in (("a/1.png", 2), ("a/2.png", 4), ("b/1.png", 19)):
     mask = np.zeros((20, 20), bool)
     mask[:, :columns] = True
     (folder / "m" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -186,12 +186,21 @@ def test_stats_of_a_folder_with_bins(folder, capsys):
   assert main(["masks", "stats", "m"]) == 0
   lines = capsys.readouterr().out.splitlines()
   assert lines[0].split() == "hole, % masks mean sd min q5 q25 q50 q75 q95 max".split()
-  assert lines[1].split()[:4] == ["all", "3", "43.33", "40.28"]
+  assert lines[1].split()[:4] == ["all", "3", "41.67", "37.93"]
   assert lines[2].split()[:5] == ["a", "2", "15.00", "5.00", "10.00"]
-  assert lines[3].split() == ["b", "1", "100.00", "0.00", *["100.00"] * 7]
+  assert lines[3].split() == ["b", "1", "95.00", "0.00", *["95.00"] * 7]
   assert lines[6].split() == ["all", "0.0", "33.3", "33.3", *["0.0"] * 6, "33.3"]
   assert main(["masks", "stats", "folder:m", "--size", "20", "--json"]) == 0
   assert json.loads(capsys.readouterr().out)["a"]["mean"] == pytest.approx(0.15)
+
+
+def test_an_all_hole_mask_is_noticed(folder, capsys, caplog):
+  (folder / "m").mkdir()
+  Image.fromarray(np.ones((20, 20), bool)).save(folder / "m" / "1.png")
+  assert main(["masks", "stats", "m"]) == 0  # counted as it is
+  assert "m/1.png: 100.0 % of the mask" in caplog.text and "other way round?" in caplog.text
+  capsys.readouterr()
+  failed(capsys, 3, ["masks", "stats", "folder:m"], "m/1.png: 100.0 % of the mask is hole")
 
 
 def test_a_set_counts_as_its_protocol_does(capsys):
@@ -229,13 +238,12 @@ def test_a_file_in_the_way_is_the_inputs_fault(folder, capsys):
 
 
 def test_a_full_disk_leaves_no_half_file(folder, monkeypatch, capsys):
-  def full(self, data):
-    with open(self, "wb") as file:
-      file.write(data[:10])
-    raise OSError(28, "No space left on device", str(self))
+  def full(self, path, format):
+    Path(path).write_bytes(b"half")
+    raise OSError(28, "No space left on device", str(path))
 
-  monkeypatch.setattr(Path, "write_bytes", full)
-  failed(capsys, 3, [*BUILD, "--count", "1"], "No space left on device")
+  monkeypatch.setattr(Image.Image, "save", full)
+  failed(capsys, 3, [*BUILD, "--count", "1"], "no space is left on the disk")
   assert list((folder / "set").iterdir()) == []
 
 

@@ -1,5 +1,8 @@
 """`facefill weights`: converts, shows, and says in one line what is wrong."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import tiny_model
@@ -66,6 +69,28 @@ def test_mistakes_are_one_line(folder, capsys):
   assert not (folder / "kept").exists()
 
 
+def test_paths_may_begin_at_home(folder, monkeypatch, capsys):
+  monkeypatch.setenv("HOME", str(folder))
+  assert main(["weights", "convert", "squeezenet_caffe", "~/w.npz", "--to=~/mine"]) == 0
+  assert (folder / "mine" / "squeezenet_caffe.safetensors").is_file()
+  assert not (folder / "~").exists()
+  capsys.readouterr()
+  monkeypatch.setenv("HOME", "")
+  monkeypatch.delenv("FACEFILL_WEIGHTS")
+  monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+  failed(capsys, 2, CONVERT, "no home directory", "--to DIR", "FACEFILL_WEIGHTS")
+  monkeypatch.delenv("HOME")
+  failed(capsys, 2, [*CONVERT, "--to", "~/mine"], "'--to'", "~/mine: there is no home directory")
+
+
+def test_a_full_disk_is_one_line(capsys, monkeypatch):
+  def full(source, target):
+    raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+  monkeypatch.setattr(os, "replace", full)
+  failed(capsys, 3, CONVERT, "squeezenet_caffe.sha256: no space is left on the disk")
+
+
 def test_what_exists_needs_overwrite(capsys):
   assert main(CONVERT) == 0
   capsys.readouterr()
@@ -83,5 +108,11 @@ def test_pack_writes_a_smaller_model(folder, capsys):
   failed(capsys, 2, command, "half: exists; give --overwrite")
   assert main([*command, "--overwrite"]) == 0
   capsys.readouterr()
-  failed(capsys, 3, [*command[:-1], "no.md", "--overwrite"], "no.md: cannot read the card")
+  (folder / "run" / "checkpoints").mkdir(parents=True)
+  (folder / "run" / "config.json").write_text('{"seed": 0, "size": "tiny"}')
+  over_a_run = ["weights", "pack", "model", "--to", "run", "--overwrite"]
+  failed(capsys, 4, over_a_run, "run: is a directory that holds no model")
+  assert (folder / "run" / "checkpoints").is_dir()
+  assert (folder / "run" / "config.json").read_text() == '{"seed": 0, "size": "tiny"}'
+  failed(capsys, 3, [*command[:-1], "no.md", "--overwrite"], "the card: no.md: No such file")
   failed(capsys, 4, ["weights", "pack", "kept", "--to", "x"], "kept: no such model directory")

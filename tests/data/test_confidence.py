@@ -101,7 +101,9 @@ def test_mistakes(places, tmp_path):
   with pytest.raises(ValueError, match=message):
     sources.Folder(photos, labels, confidence=sure)[3]
   save(tmp_path / "other" / "x.png", np.zeros((8, 9), np.uint8))
-  with pytest.raises(ValueError, match=r"confidence: no photo in .*photos has a map in .*other"):
+  with pytest.raises(
+    ValueError, match=r"confidence: no photo in .* has a confidence map in .*other"
+  ):
     sources.Folder(photos, labels, confidence=str(tmp_path / "other"))
   with pytest.raises(ValueError, match=r"confidence: .* is the folder of the photos"):
     sources.Folder(photos, labels, confidence=photos)

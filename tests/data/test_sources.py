@@ -10,7 +10,7 @@ import pytest
 from drawn_sets import save
 from PIL import Image
 
-from facefill_jax.data import decoding, sources
+from facefill_jax.data import decoding, file_tree, sources
 from facefill_jax.labels import VOID
 
 
@@ -151,7 +151,13 @@ def test_resize_nearest_samples_pixel_centres():
 def test_natural_order():
   names = ["b/10.png", "b/9.png", "a10/1.png", "a9/2.png", "01.png", "1.png"]
   expected = ["01.png", "1.png", "a9/2.png", "a10/1.png", "b/9.png", "b/10.png"]
-  assert sorted(names, key=sources.natural) == expected
+  assert sorted(names, key=file_tree.natural) == expected
+
+
+def test_spread():
+  assert sources.spread(600, 4) == [0, 150, 300, 450]
+  assert sources.spread(10, 4) == [0, 2, 5, 7]
+  assert sources.spread(2, 4) == [0, 1]
 
 
 def test_hold_out_goes_by_id_not_by_order(tmp_path):
@@ -192,7 +198,7 @@ def test_a_zip_whose_entries_lead_out_of_it_is_refused(name, tmp_path):
     file.writestr("1.jpg", b"")
     file.writestr(name, b"")
   with pytest.raises(ValueError, match=f"photos.zip has an entry that leads out of it: {name}"):
-    sources.Files(tmp_path / "photos.zip", (".jpg",), "photos")
+    file_tree.Files(tmp_path / "photos.zip", (".jpg",), "photos")
 
 
 def test_bad_labels_are_refused_by_name(labelled):

@@ -1,39 +1,11 @@
-"""The checks find what they are there for, with networks simple enough to know what they do."""
-
-import types
+"""The checks find what they are there for."""
 
 import numpy as np
 import pytest
 
 from facefill_jax.evaluation import checks, pairs, scoring
-from facefill_jax.models.texture_net import LATENT
 
 SIDE = 32
-
-
-class Reader:
-  """A layout network: class = red / 10; in the hole, the class of the last pixel, always known."""
-
-  def apply(self, variables, photo, mask):
-    red = np.float32(127.5) * (photo[..., 0] + 1)
-    seen = (red / 10).round().astype(int)
-    classes = mask[..., 0] * seen[:, -1:, -1:] + ~mask[..., 0] * seen
-    logits = 50.0 * (classes[..., None] == np.arange(20))
-    return logits.astype(np.float32), photo[:, ::16, ::16]
-
-
-class Painter:
-  """A texture network: paints what the layout says in the first `rows` rows, its own below."""
-
-  def __init__(self, rows):
-    self.rows = rows
-
-  def apply(self, variables, photo, mask, layout, features, z, use_features):
-    assert z.shape == (len(photo), LATENT)
-    own = photo[:, -1:, -1:, :1]
-    asked = layout.argmax(-1)[..., None] * 10 / 127.5 - 1
-    obeys = np.arange(photo.shape[1])[:, None, None] < self.rows
-    return (obeys * asked + ~obeys * own).repeat(3, axis=-1).astype(np.float32)
 
 
 def flat_faces(number):
@@ -44,28 +16,6 @@ def flat_faces(number):
   mask[:, :8] = True
   photo = np.repeat(labels[..., None] * 10, 3, axis=-1)
   return {"photo": photo, "labels": labels, "mask": mask}
-
-
-@pytest.mark.parametrize(("rows", "given", "ratio"), [(8, 1, np.inf), (6, 0.75, 3), (0, 0, 0)])
-def test_guidance_counts_what_is_read(rows, given, ratio):
-  networks = types.SimpleNamespace(layout=Reader(), texture=Painter(rows))
-  batch = flat_faces(5)
-  batch["labels"][0] = 0  # one face of five is labelled as the reader does not read it
-  params = {"layout": {}, "texture": {}}
-  found = checks.guidance(networks, params, scoring.slices(batch, 3))
-  assert found["pixels"] == 5 * 8 * SIDE  # no face of a batch is like the next
-  assert found["given_share"] == pytest.approx(given)
-  assert found["predicted_share"] == pytest.approx(1 - given)
-  assert found["ratio"] == ratio
-  assert found["parser_accuracy"] == pytest.approx(0.8)
-  assert found["passed"] is (ratio > 1) and found["trained_on"]
-
-
-def test_guidance_of_one_face_has_nothing_to_compare():
-  networks = types.SimpleNamespace(layout=Reader(), texture=Painter(8))
-  found = checks.guidance(networks, {"layout": {}, "texture": {}}, [flat_faces(1)])
-  assert found["pixels"] == 0 and np.isnan(found["given_share"]) and np.isnan(found["ratio"])
-  assert found["passed"] is None
 
 
 def named(batch):

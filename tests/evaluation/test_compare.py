@@ -8,9 +8,9 @@ import pytest
 from parsed import Page, check_page
 
 from facefill_jax.cli.eval_compare import compare as command
-from facefill_jax.evaluation import comparison, statistics
+from facefill_jax.evaluation import paired_runs, statistics
 from facefill_jax.evaluation.compare import compare
-from facefill_jax.evaluation.comparison import ALONE, UNLIKE, measure
+from facefill_jax.evaluation.paired_runs import ALONE, UNLIKE, measure
 
 PHOTOS = [f"{i}.png" for i in range(12)]
 FILLS = [(photo, f"{b}/{i}.png", b) for b in ("10-20", "20-30") for i, photo in enumerate(PHOTOS)]
@@ -112,8 +112,8 @@ def test_what_cannot_be_paired_says_so(tmp_path, values):
   assert "hole_l1 ↓  (implementations differ: no difference is taken)" in text
   assert "kid ↓\n  a  not computed\n  b  not computed" in text
   page = Page((tmp_path / "out" / "compare.html").read_text(encoding="utf-8"))
-  assert "Hole L1: a: as it is; b: another one. Implementations differ" in page.text
-  assert "KID: as it is. Not computed for any run: too few" in page.text
+  assert "Hole L1 : a: as it is; b: another one. Implementations differ" in page.text
+  assert "Not computed for any run KID : too few" in page.text
 
 
 def test_a_metric_that_one_run_lacks(tmp_path, values):
@@ -167,7 +167,7 @@ def test_files_and_page(tmp_path, values):
   rows = {key: row for row in page.rows for key in ("hole_psnr", "hole_l1") if key in row[0]}
   assert rows["hole_psnr"][3].startswith("▲ better +0.")
   assert rows["hole_l1"][3].startswith("▼ worse +0.")  # more L1 is worse
-  assert rows["hole_psnr"][5] == "0.0000.000 to 0.000"
+  assert rows["hole_psnr"][5] == "0.000 0.000 to 0.000"
   assert f"Hole PSNR of {name}: the network behind took part" in page.text
   assert len([svg for svg in page.all("svg") if "role" in svg]) == 1
 
@@ -178,7 +178,7 @@ def test_names_stay_apart(tmp_path, values):
   b = write(tmp_path / "x" / "a", values[1])
   names = measure([a, b]).names
   assert names == [f"a ({a})", f"a ({b})"]
-  assert comparison.measure([a, write(tmp_path / "b", values[1])]).names == ["a", "b"]
+  assert paired_runs.measure([a, write(tmp_path / "b", values[1])]).names == ["a", "b"]
 
 
 def test_the_command(tmp_path, values, capsys):

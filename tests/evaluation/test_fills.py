@@ -8,6 +8,7 @@ from PIL import Image
 from facefill_jax import sharding
 from facefill_jax.evaluation import fills, pairs
 from facefill_jax.filling import classical, model_files
+from facefill_jax.filling.filler import Filled, Filler
 from facefill_jax.filling.frame import Frame
 
 SIDE = 64
@@ -22,7 +23,7 @@ def directory(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(directory):
-  return fills.Model(directory, sharding.local_mesh(), seed=3)
+  return Filler.from_directory(directory, mesh=sharding.local_mesh())
 
 
 def batch_of(side, number=2):
@@ -38,37 +39,31 @@ def batch_of(side, number=2):
 
 def test_a_model_fills_holes_by_seed_and_leaves_the_rest(model):
   batch = batch_of(SIDE)
-  found, again = model(batch), model(batch, 3)
+  found, again = (fills.fill_batch(model, batch, 3) for _ in range(2))
   np.testing.assert_array_equal(found["whole"], again["whole"])
   known = ~batch["mask"][..., 0]
   np.testing.assert_array_equal(found["whole"][known], batch["photo"][known])
-  other = model(batch, 4)
+  other = fills.fill_batch(model, batch, 4)
   assert (other["whole"] != found["whole"]).any()
   np.testing.assert_array_equal(other["layout"], found["layout"])
   assert len(model.sha256) == 64 and model.resolution == SIDE
 
 
-def test_a_model_of_another_resolution_keeps_known_pixels(model, monkeypatch):
-  batch = batch_of(96)
-  frame = Frame(0, 0, 96)
+def test_a_model_of_another_resolution_sees_the_whole_square(model, monkeypatch):
+  batch, asked = batch_of(96), []
 
-  def fill(cells, holes, seed, soft):
-    want = [frame.crop(p, m[..., 0], SIDE)
-            for p, m in zip(batch["photo"], batch["mask"], strict=True)]  # fmt: skip
-    np.testing.assert_array_equal(cells, [photo for photo, _ in want])
-    np.testing.assert_array_equal(holes[..., 0], [mask for _, mask in want])
-    probabilities = np.eye(20, dtype=np.float32)[np.full(cells.shape[:3], 5)]
-    assert soft
-    return {"whole": np.full_like(cells, 77), "layout": probabilities}
+  def fill_many(requests, smooth):
+    asked.extend(requests)
+    layout = np.full((96, 96), 5, np.uint8)
+    return [Filled(np.full((96, 96, 3), 77, np.uint8), layout, r.frame, SIDE) for r in requests]
 
-  monkeypatch.setattr(model, "_fill", fill)
-  found = model(batch)
-  filled = np.full((SIDE, SIDE, 3), 77, np.uint8)
-  for photo, mask, whole in zip(batch["photo"], batch["mask"][..., 0], found["whole"], strict=True):
-    np.testing.assert_array_equal(whole, frame.paste(photo, mask, filled))
-    np.testing.assert_array_equal(whole[~mask], photo[~mask])
-    assert (whole[mask] != photo[mask]).mean() > 0.9
-  np.testing.assert_array_equal(found["layout"], np.full((2, 96, 96), 5))
+  monkeypatch.setattr(model, "fill_many", fill_many)
+  found = fills.fill_batch(model, batch, 4)
+  assert [request.frame for request in asked] == [Frame(0, 0, 96)] * 2
+  assert [request.seed for request in asked] == [4, 4]
+  np.testing.assert_array_equal([r.photo for r in asked], batch["photo"])
+  np.testing.assert_array_equal([r.mask for r in asked], batch["mask"][..., 0])
+  assert (found["whole"] == 77).all() and (found["layout"] == 5).all()
 
 
 def test_methods():
@@ -89,12 +84,12 @@ def test_outputs_are_found_by_name(tmp_path):
   np.testing.assert_array_equal(found["whole"], batch["photo"])
   assert found["layout"] is None
 
-  with pytest.raises(ValueError, match=r"2 of 4 are missing in .*, first a/2 "):
+  with pytest.raises(ValueError, match=r"2 of 4 are missing in .*, for example a/2 "):
     fills.Outputs(tmp_path, ["a/0", "a/1", "a/2", "b"], SIDE)
   with pytest.raises(ValueError, match=r"a/0\.png is 64 x 64, scored are 32 x 32"):
     fills.Outputs(tmp_path, ["a/0"], 32)
   (tmp_path / "a" / "0.png").write_bytes(b"nothing")
-  with pytest.raises(ValueError, match=r"a/0\.png cannot be read: UnidentifiedImageError"):
+  with pytest.raises(ValueError, match=r"a/0\.png cannot be read: cannot identify image file$"):
     fills.Outputs(tmp_path, ["a/0"], SIDE)
   data = (tmp_path / "a" / "1.png").read_bytes()
   (tmp_path / "a" / "1.png").write_bytes(data[: len(data) // 2])
@@ -102,8 +97,18 @@ def test_outputs_are_found_by_name(tmp_path):
   with pytest.raises(ValueError, match=r"a/1\.png cannot be read"):
     outputs({"pair": batch["pair"][1:]})
   Image.fromarray(batch["photo"][1]).save(tmp_path / "a" / "1.bmp")
-  with pytest.raises(ValueError, match="are of one name"):
+  with pytest.raises(ValueError, match=r"a/1\.bmp and a/1\.png both belong to a/1;"):
     fills.Outputs(tmp_path, ["a/1"], SIDE)
+
+
+def test_outputs_of_no_fill_are_counted_and_unicode_forms_are_one(tmp_path, caplog):
+  for name in ("e\u0301.v2.tif", "more.png", "notes.avif"):
+    Image.new("RGB", (SIDE, SIDE)).save(tmp_path / name, "PNG")
+  outputs = fills.Outputs(tmp_path, ["\u00e9.v2"], SIDE)
+  assert outputs({"pair": [pairs.Pair("\u00e9.v2", 0, "", 0)]})["whole"].shape == (1, SIDE, SIDE, 3)
+  said = [record.getMessage() for record in caplog.records]
+  assert "1 picture left out for the ending, for example notes.avif" in said[0]
+  assert said[1:] == [f"outputs: 1 picture in {tmp_path} belongs to no photo, for example more.png"]
 
 
 def test_a_model_without_a_texture_network_cannot_fill(tmp_path):
@@ -111,4 +116,4 @@ def test_a_model_without_a_texture_network_cannot_fill(tmp_path):
   config = tiny_model.CONFIG | {"stages_trained": ["layout"]}
   model_files.save_model(tmp_path / "m", params, config)
   with pytest.raises(model_files.ModelError, match="no texture network"):
-    fills.Model(tmp_path / "m", sharding.local_mesh())
+    Filler.from_directory(tmp_path / "m")

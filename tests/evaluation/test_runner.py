@@ -10,8 +10,9 @@ import tiny_model
 from PIL import Image
 
 from facefill_jax import sharding
-from facefill_jax.evaluation import fills, measures, pairs, runner, statistics
+from facefill_jax.evaluation import fills, holes, measures, pairs, runner, statistics
 from facefill_jax.filling import classical, model_files
+from facefill_jax.filling.filler import Filler
 from facefill_jax.metrics import frechet
 from facefill_jax.pretrained_nets import inception
 
@@ -20,7 +21,7 @@ SIDE, PHOTOS = 64, 3
 
 def faces(count=PHOTOS, **options):
   source = pairs.open_photos(f"drawn:{count}", SIDE)
-  return pairs.Pairs(source, pairs.ProtocolHoles("mat_large", 1, SIDE), SIDE, **options)
+  return pairs.Pairs(source, holes.ProtocolHoles("mat_large", 1, SIDE), SIDE, **options)
 
 
 def run(filler, directory, shown=None, **options):
@@ -44,7 +45,7 @@ def telea(tmp_path_factory):
   """A run of Telea's method, its directory and what it returned."""
   directory = tmp_path_factory.mktemp("telea") / "run"
   told = []
-  filler = runner.Filler("telea", fills.method("telea"))
+  filler = runner.Candidate("telea", fills.method("telea"))
   content = run(filler, directory, about={"name": "t"}, tell=lambda *done: told.append(done))
   assert told == [(4, 6), (6, 6)]
   return directory, content
@@ -93,7 +94,7 @@ def test_metrics(telea):
   assert about["fills"] == 6 and about["size"] == SIDE and about["seconds_per_photo"] > 0
   assert content["checks"]["known_pixels"]["passed"]
   assert content["checks"]["layout_from_known_only"]["passed"]
-  assert content["checks"]["guidance"]["not_computed"]
+  assert content["checks"]["layout_adherence"]["not_computed"]
 
 
 def test_examples(telea):
@@ -115,7 +116,7 @@ def test_examples(telea):
 
 
 def test_a_peeking_method_fails_its_check(tmp_path):
-  content = run(runner.Filler("identity", fills.method("identity")), tmp_path / "run")
+  content = run(runner.Candidate("identity", fills.method("identity")), tmp_path / "run")
   assert content["checks"]["known_pixels"]["passed"] is True
   assert content["checks"]["layout_from_known_only"]["passed"] is False
   assert content["metrics"]["hole_psnr"]["all"]["value"] == pytest.approx(100, abs=1e-3)
@@ -124,14 +125,14 @@ def test_a_peeking_method_fails_its_check(tmp_path):
 
 def test_a_model_its_layouts_and_its_checks(tmp_path):
   model_files.save_model(tmp_path / "model", tiny_model.random_params(), tiny_model.CONFIG)
-  model = fills.Model(tmp_path / "model", sharding.local_mesh(2))
-  content = run(runner.Filler("model", model, model), tmp_path / "run",
+  model = Filler.from_directory(tmp_path / "model", mesh=sharding.local_mesh(2))
+  content = run(runner.Candidate.of_model(model), tmp_path / "run",
                 mesh=sharding.local_mesh(2))  # fmt: skip
   assert content["metrics"]["layout_miou"]["all"]["count"] == 6
   assert 0 <= content["metrics"]["layout_accuracy"]["all"]["value"] <= 1
   checks = content["checks"]
   assert checks["known_pixels"]["passed"] and checks["layout_from_known_only"]["passed"]
-  assert checks["guidance"]["pixels"] > 0 and checks["diversity"]["mean"] > 0
+  assert checks["layout_adherence"]["pixels"] > 0 and checks["diversity"]["mean"] > 0
   assert content["run"]["model"] == {"sha256": model.sha256, "config": model.config}
   assert content["run"]["hardware"]["devices"].startswith("2 x")
   with Image.open(tmp_path / "run" / "examples" / "best.png") as picture:
@@ -148,7 +149,7 @@ def test_outputs_are_scored_as_they_are(tmp_path, telea):
     (tmp_path / "theirs").mkdir(exist_ok=True)
     Image.fromarray(filled).save(tmp_path / "theirs" / f"{pair.id}.png")
   outputs = fills.Outputs(tmp_path / "theirs", [pair.id for pair in shown.pairs], SIDE)
-  content = run(runner.Filler("outputs", outputs), tmp_path / "run", shown)
+  content = run(runner.Candidate("outputs", outputs), tmp_path / "run", shown)
   ours = telea[1]["metrics"]["hole_psnr"]
   assert content["metrics"]["hole_psnr"] == ours
   known = content["checks"]["known_pixels"]
@@ -183,7 +184,7 @@ def test_set_metrics_take_each_photo_once_and_fills_with_their_photos(tmp_path, 
     )  # fmt: skip
   seen = []
   monkeypatch.setattr(frechet, "ids", lambda *x: seen.append(x) or (0.1, 0.2))
-  filler = runner.Filler("telea", fills.method("telea"))
+  filler = runner.Candidate("telea", fills.method("telea"))
   content = run(filler, tmp_path / "run", judged_by={"inception_fid": Judge()})
   assert not list((tmp_path / "run").glob(".arrays*"))
   (batch,) = faces(masks_per_photo=2).batches(6)

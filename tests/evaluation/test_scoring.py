@@ -8,7 +8,7 @@ from facefill_jax import sharding
 from facefill_jax.evaluation import measures, scoring
 from facefill_jax.labels import VOID
 from facefill_jax.metrics import layout
-from facefill_jax.pretrained_nets import squeezenet
+from facefill_jax.pretrained_nets import squeezenet, weights
 
 SIDE = 32
 
@@ -69,24 +69,29 @@ def test_values_by_hand():
   np.testing.assert_allclose(
     found["rim_error"][0], np.abs(steps[0] - steps[1]).mean() / 255, rtol=1e-4
   )
-  assert set(score.keys) == set(found) & set(measures.BY_PHOTO)
+  assert set(score.keys) == set(found) & {m.key for m in measures.METRICS if m.by_photo}
   assert score.reasons["frame_ssim_grey_51"].startswith("needs pictures of 51 px")
   assert score.reasons["hole_lpips_alex"] == "weights of lpips_alex are not given"
 
 
+def means(fill, batches):
+  score = scorer()
+  return scoring.score_all(fill, list(batches), score).means(score.reasons)
+
+
 def test_pooled_values_are_sums_before_ratios():
   batch = batch_of(5)
-  found = scoring.score_all(off_by_ten, list(scoring.slices(batch, 2)), scorer())
+  found = means(off_by_ten, scoring.slices(batch, 2))
   single = scorer()(batch, off_by_ten(batch))
   assert found["photos"] == 5 and found["hole_ratio"] == pytest.approx(0.375)
   assert found["hole_psnr"] == pytest.approx(single["hole_psnr"].mean(), rel=1e-6)
   assert found["laplacian_ratio"] == pytest.approx(
-    single["laplacian_whole"].sum() / single["laplacian_truth"].sum(), rel=1e-5
+    single["laplacian_ratio/top"].sum() / single["laplacian_ratio/bottom"].sum(), rel=1e-5
   )
   pooled = single["confusion"].sum(0)
   assert found["layout_miou"] == pytest.approx(layout.miou(pooled))
   assert found["layout_accuracy"] == pytest.approx(layout.pixel_accuracy(pooled))
-  assert not set(measures.SETS) & set(found) and "hole_squeezenet" not in found
+  assert not {"fid", "kid", "hole_squeezenet"} & set(found)
 
 
 def test_padding_does_not_count():
@@ -96,8 +101,8 @@ def test_padding_does_not_count():
     shapes.append(batch["photo"].shape)
     return off_by_ten(batch)
 
-  whole = scoring.score_all(off_by_ten, [batch], scorer())
-  split = scoring.score_all(fill, list(scoring.slices(batch, 2)), scorer())
+  whole = means(off_by_ten, [batch])
+  split = means(fill, scoring.slices(batch, 2))
   assert shapes == [(2, SIDE, SIDE, 3)] * 3
   assert whole.keys() == split.keys()
   for name, value in whole.items():
@@ -115,7 +120,7 @@ def test_a_photo_without_a_hole_has_no_hole_scores():
   assert found["hole_psnr"][1] == pytest.approx(100, abs=1e-3)
   assert found["laplacian_ratio"][1] == pytest.approx(1)
   assert np.isnan(found["layout_accuracy"]).all()  # nothing is labelled
-  every = scoring.score_all(lambda batch: perfect, [batch], scorer())
+  every = means(lambda batch: perfect, [batch])
   assert "layout_miou" not in every and every["frame_psnr"] == pytest.approx(100, abs=1e-3)
 
 
@@ -162,9 +167,29 @@ def test_left_out_names_reasons():
   assert reasons["fid"] == "no inception_fid" and reasons["identity"] == "no mobileface"
   reasons = measures.left_out(64, ("mobileface",), str, layouts=True, labels=False)
   assert "identity" not in reasons and reasons["layout_accuracy"].startswith("no label maps")
-  fid = next(metric for metric in measures.METRICS if metric.key == "fid")
+  fid = measures.find("fid")
   assert measures.too_few(fid, 2048, 2048) is None
   assert "got 2047 and 9999" in measures.too_few(fid, 2047, 9999)
+
+
+def test_each_metric_is_one_whole_entry():
+  assert len(set(measures.KEYS)) == len(measures.KEYS)
+  for metric in measures.METRICS:
+    ways = (metric.value, metric.parts, metric.pooled, metric.of_set)
+    assert sum(way is not None for way in ways) == 1, metric.key
+    assert metric.better in ("higher", "lower", "one") and metric.implementation and metric.title
+    assert metric.family in ("", *measures.FAMILIES), metric.key
+  judged = {kind: set(weights.metrics(kind)) for kind in weights.KINDS if weights.metrics(kind)}
+  assert judged == {
+    kind: {m.key for m in measures.METRICS if m.judge == kind} for kind in judged
+  }  # what `facefill weights` says of each network
+
+
+def test_the_first_of_a_family_leads():
+  there = {"hole_psnr", "frame_psnr", "hole_squeezenet", "hole_lpips_vgg", "kid", "hole_l1"}
+  assert measures.leading(there.__contains__) == {
+    "psnr": "hole_psnr", "perceptual": "hole_lpips_vgg", "set": "kid",
+  }  # fmt: skip
 
 
 def test_a_network_that_took_part_in_training_is_known():
@@ -186,6 +211,6 @@ def test_rejections():
   with pytest.raises(ValueError, match="must be uint8"):
     scorer()(batch, {"whole": batch["photo"].astype(np.float32)})
   tally = scoring.Tally(1, ())
-  scores = dict.fromkeys(("hole_ratio", "laplacian_whole", "laplacian_truth"), np.zeros(2))
+  scores = {"hole_ratio": np.zeros(2)}
   with pytest.raises(ValueError, match="2 fills, 1 were announced"):
     tally.add(scores, ["", ""], ["", ""])

@@ -28,8 +28,8 @@ def params():
 
 
 @pytest.fixture(scope="module")
-def labeller(params):
-  return labelling.Labeller(CONFIG, params, batch_size=2)
+def labeller():
+  return labelling.Labeller(tiny_model.filler(), batch_size=2)
 
 
 def folder_of(path, names, size=(64, 64)):

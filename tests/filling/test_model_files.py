@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
+from etils.epath import backend, gpath
 
 from facefill_jax.filling import model_files
 from facefill_jax.models import networks
@@ -135,14 +136,94 @@ def test_a_failed_save_leaves_the_old_model(model, params, monkeypatch):
   assert [p.name for p in model.parent.iterdir()] == ["model"]
 
 
-def test_save_never_replaces_what_is_no_model(params, tmp_path):
-  (tmp_path / "letters").mkdir()
-  (tmp_path / "letters" / "dear.txt").write_text("x")
+def tree(directory):
+  """Path -> content of all files below a directory."""
+  return {
+    str(p.relative_to(directory)): p.read_bytes() for p in directory.rglob("*") if p.is_file()
+  }
+
+
+def other_model(path):
+  (path / "config.json").write_text('{"format": 2}')
+  (path / "SHA256SUMS").write_text("0  config.json\n")
+
+
+def unlisted_config(path):
+  (path / "config.json").write_text('{"format": 1}')
+  (path / "SHA256SUMS").write_text("0  dear.txt\n")
+
+
+@pytest.mark.parametrize(
+  "prepare",
+  [
+    lambda path: None,
+    lambda path: (path / "config.json").write_text('{"seed": 0, "format": 1}'),  # of a run
+    lambda path: (path / "SHA256SUMS").write_text("0  dear.txt\n"),
+    lambda path: (path / "SHA256SUMS").mkdir(),
+    other_model,
+    unlisted_config,
+  ],
+)
+def test_save_never_replaces_what_is_no_model(params, tmp_path, prepare):
+  run = tmp_path / "run"
+  (run / "checkpoints" / "7").mkdir(parents=True)
+  (run / "checkpoints" / "7" / "state").write_text("days of work")
+  (run / "dear.txt").write_text("x")
+  prepare(run)
+  before = tree(run)
   with pytest.raises(model_files.ModelError, match="holds no model"):
-    model_files.save_model(tmp_path / "letters", params, CONFIG)
-  assert (tmp_path / "letters" / "dear.txt").exists()
+    model_files.save_model(run, params, CONFIG)
   with pytest.raises(model_files.ModelError, match="is a file"):
-    model_files.save_model(tmp_path / "letters" / "dear.txt", params, CONFIG)
+    model_files.save_model(run / "dear.txt", params, CONFIG)
+  assert tree(run) == before and [p.name for p in tmp_path.iterdir()] == ["run"]
+
+
+def test_what_is_not_of_the_model_survives_a_new_one(model, params):
+  (model / "notes").mkdir()
+  (model / "notes" / "mine.txt").write_text("keep")
+  (model / "link").symlink_to("notes")
+  config = {**CONFIG, "stages_trained": ["layout"]}
+  model_files.save_model(model, {"layout": params["layout"]}, config)
+  assert (model / "notes" / "mine.txt").read_text() == "keep" and (model / "link").is_symlink()
+  assert not (model / "texture.safetensors").exists()  # it was of the old model
+  (model / "texture.safetensors").write_text("not listed")
+  with pytest.raises(FileExistsError, match=r"texture\.safetensors: is in the way"):
+    model_files.save_model(model, params, CONFIG)
+  assert list(model_files.load_model(model)[1]) == ["layout"]
+
+
+def test_a_model_in_a_bucket(params, tmp_path, monkeypatch):
+  """The bucket is a local folder behind the interface that epath has for remote files."""
+
+  class Folder(type(backend.os_backend)):
+    pass
+
+  def local(name):
+    method = getattr(backend.os_backend, name)
+    return lambda self, path, *args, **kwargs: method(
+      str(path).replace("gs://bucket", str(tmp_path / "bucket")), *args, **kwargs
+    )
+
+  for name in ("exists", "isdir", "listdir", "open", "mkdir", "remove", "makedirs", "stat"):
+    if hasattr(backend.os_backend, name):
+      setattr(Folder, name, local(name))
+  monkeypatch.setitem(gpath._PREFIX_TO_BACKEND, "gs", Folder())
+  where, bucket = "gs://bucket/run/model", tmp_path / "bucket" / "run" / "model"
+  model_files.save_model(where, params, CONFIG)
+  config, loaded = model_files.load_model(where)
+  assert config == CONFIG and jax.tree.all(jax.tree.map(np.array_equal, loaded, params))
+  only = {**CONFIG, "stages_trained": ["layout"]}
+  model_files.save_model(where, {"layout": params["layout"]}, only)
+  assert not (bucket / "texture.safetensors").exists()
+  (bucket / "SHA256SUMS").unlink()  # a killed copy: not readable, but replaceable
+  refused(where, "gs://bucket/run/model/SHA256SUMS", "missing")
+  model_files.save_model(where, params, CONFIG)
+  model_files.load_model(where)
+  (bucket / "SHA256SUMS").unlink()
+  (bucket / "dear.txt").write_text("x")
+  with pytest.raises(model_files.ModelError, match="holds no model"):
+    model_files.save_model(where, params, CONFIG)
+  refused("gs://bucket/nowhere", "gs://bucket/nowhere", "no such model directory")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -157,12 +238,22 @@ def test_a_flipped_bit_or_a_missing_file_is_named(model, name):
 
 def test_no_directory_no_sums_no_json(model, tmp_path):
   refused(tmp_path / "nowhere", "nowhere", "no such model directory")
+  refused(tmp_path / ("x" * 300), "xxx: no such model directory")
   (model / "SHA256SUMS").unlink()
   refused(model, "SHA256SUMS", "missing")
   (model / "config.json").write_text("{")
   refused(model, "config.json", "not valid JSON")
   (model / "config.json").write_text("[]")
   refused(model, "config.json", "object")
+
+
+def test_the_working_directory_of_a_run_is_no_model(tmp_path):
+  (tmp_path / "config.json").write_text('{"seed": 0, "size": "tiny"}')
+  (tmp_path / "checkpoints").mkdir()
+  refused(tmp_path, "working directory of a run that has written no model yet")
+  (tmp_path / "model").mkdir()
+  (tmp_path / "best").mkdir()
+  refused(tmp_path, "training run", f"give its model/ or best/, say {tmp_path / 'model'}")
 
 
 @pytest.mark.parametrize(
@@ -173,6 +264,8 @@ def test_no_directory_no_sums_no_json(model, tmp_path):
     ({"size": ["tiny"]}, ("unknown size",)),
     ({"resolution": 72}, ("72", "multiple of 32")),
     ({"resolution": "64"}, ("'64'",)),
+    ({"model": {"attention_values": "all"}}, ("config.json", "'all'", "unpooled")),
+    ({"model": {"class_style": []}}, ("config.json", "class_style")),
     ({"stages_trained": []}, ("stages_trained []", "layout, texture")),
     ({"stages_trained": [["layout"]]}, ("stages_trained",)),
     ({"size": "small"}, ("safetensors (size 'small')", "tensors missing")),

@@ -12,7 +12,7 @@ from facefill_jax.labels import VOID
 
 @pytest.fixture(scope="module")
 def pipeline():
-  return FaceFillPipeline(tiny_model.CONFIG, tiny_model.random_params())
+  return FaceFillPipeline(tiny_model.filler())
 
 
 def noise(*shape, seed=0):

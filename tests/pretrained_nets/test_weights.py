@@ -1,6 +1,8 @@
 """Weights of judges: read from every kind of file, checked at each load, refused in one line."""
 
 import hashlib
+import os
+import pickle
 import struct
 import sys
 
@@ -9,6 +11,7 @@ import pytest
 import safetensors.numpy
 
 from facefill_jax.pretrained_nets import (
+  foreign_files,
   inception,
   lpips_nets,
   mobileface,
@@ -140,6 +143,12 @@ def test_default_directory(monkeypatch, tmp_path):
   assert weights.default_directory() == tmp_path / ".cache" / "facefill_jax" / "weights"
 
 
+def test_without_a_home_directory_there_are_none(monkeypatch):
+  monkeypatch.delenv("FACEFILL_WEIGHTS", raising=False)
+  monkeypatch.setenv("HOME", "")
+  assert weights.default_directory() is None and weights.load(None) == {}
+
+
 def test_unknown_kinds_name_the_valid_ones(tmp_path):
   for call in (
     lambda: weights.missing("vgg"),
@@ -152,9 +161,10 @@ def test_unknown_kinds_name_the_valid_ones(tmp_path):
 
 def test_what_is_there_is_kept(face, sources):
   before = {p.name: p.read_bytes() for p in face.iterdir()}
-  again = lambda **options: weights.convert(  # noqa: E731
-    "mobileface", [sources / "other.params"], face, **options
-  )
+
+  def again(**options):
+    return weights.convert("mobileface", [sources / "other.params"], face, **options)
+
   (sources / "other.params").write_bytes(mxnet_file({k: x + 1 for k, x in FACE.items()}))
   with pytest.raises(weights.ExistsError, match="exists; give --overwrite"):
     again()
@@ -166,14 +176,14 @@ def test_what_is_there_is_kept(face, sources):
 
 
 def test_a_failed_write_leaves_the_old_pair_or_a_refusal(face, sources, monkeypatch):
-  replace = type(face).replace
+  replace = os.replace
 
-  def full(self, target):
-    if self.name.endswith(".safetensors.part"):
+  def full(source, target):
+    if str(target).endswith(".safetensors"):
       raise OSError(28, "No space left on device")
-    return replace(self, target)
+    replace(source, target)
 
-  monkeypatch.setattr(type(face), "replace", full)
+  monkeypatch.setattr(os, "replace", full)
   (sources / "other.params").write_bytes(mxnet_file({k: x + 1 for k, x in FACE.items()}))
   with pytest.raises(OSError, match="No space"):
     weights.convert("mobileface", [sources / "other.params"], face, overwrite=True)
@@ -222,7 +232,9 @@ def test_bad_sources_are_named(sources):
   (sources / "w.onnx").write_bytes(b"x")
   refused(convert("mobileface", "w.onnx"), "'.onnx'; valid: .pth, .pt, .bin, .npz")
   np.savez(sources / "objects.npz", **{"conv1.w": np.array([{}], dtype=object)})
-  refused(convert("squeezenet_caffe", "objects.npz"), "objects.npz: cannot read weights")
+  refused(
+    convert("squeezenet_caffe", "objects.npz"), "objects.npz: cannot read weights", "only arrays"
+  )
   (sources / "nan.params").write_bytes(
     mxnet_file(FACE | {"prelu1_gamma": np.full(32, np.nan, np.float32)})
   )
@@ -230,6 +242,28 @@ def test_bad_sources_are_named(sources):
   (sources / "thin.params").write_bytes(mxnet_file(FACE | {"prelu1_gamma": np.zeros(31, "f4")}))
   refused(convert("mobileface", "thin.params"), "float32 (31,), want floats (32,)")
   assert not (sources / "to").exists()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".params", ".pth"])
+def test_what_is_no_weights_is_named_and_never_loaded_unsafely(sources, suffix):
+  path = sources / f"w{suffix}"
+  for content, words in (
+    (b"\n<!DOCTYPE html><html>", ("web page", "download")),
+    (b"<html>", ("web page",)),
+    (b"version https://git-lfs.github.com/spec/v1\n", ("Git LFS pointer",)),
+    (pickle.dumps({"conv1.w": [1]}), ("a pickle",) if suffix == ".npz" else ()),
+    (b"\x93NUMPY\x01\x00", ("a single array",) if suffix == ".npz" else ()),
+  ):
+    path.write_bytes(content)
+    refused(lambda: weights.convert("squeezenet_caffe", [path], sources / "to"), path.name, *words)
+
+
+def test_no_message_of_a_library_tells_how_to_load_unsafely():
+  torch_says = "Weights only load failed. Set `weights_only=False`. Unsupported global: GLOBAL a.B"
+  said = foreign_files._line(ValueError(torch_says))
+  assert "(a.B)" in said and "weights_only" not in said
+  said = foreign_files._line(ValueError("Object arrays cannot be loaded when allow_pickle=False"))
+  assert "only arrays" in said and "allow" not in said
 
 
 def test_the_caffe_squeezenet_is_a_judge_too(tmp_path):

@@ -163,9 +163,12 @@ def test_the_global_norm_is_clipped_before_adam():
   np.testing.assert_allclose(second_moment[5.0]["b"], 0.1 * 4**2, rtol=1e-5)
 
 
-def test_adamw_decays_weights_and_adam_does_not():
-  params, grads = {"a": jnp.array([10.0])}, {"a": jnp.array([0.0])}
+def test_adamw_decays_kernels_alone_and_adam_nothing():
+  params = {"conv": {"kernel": jnp.array([10.0]), "bias": jnp.array([10.0])}, "norm": {}}
+  params["norm"]["scale"] = params["positions"] = jnp.array([10.0])
+  grads = jax.tree.map(jnp.zeros_like, params)
   for name, moved in (("adam", 0.0), ("adamw", -0.1 * 0.5 * 10)):
     optimiser = Optimiser(name, 0.1, 0.0, 0.9, 0.5, 0.0, 0, 0, 10).make()
     updates, _ = optimiser.update(grads, optimiser.init(params), params)
-    np.testing.assert_allclose(updates["a"], moved, rtol=1e-5)
+    np.testing.assert_allclose(updates["conv"].pop("kernel"), moved, rtol=1e-5)
+    assert all(x == 0 for x in jax.tree.leaves(updates))

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,8 +10,8 @@ import short_run
 from drawn_sets import save
 
 from facefill_jax import main
-from facefill_jax.training import loop
-from facefill_jax.training.run import Run
+from facefill_jax.training import from_config
+from facefill_jax.training.batches import Feed
 
 USAGE = {  # arguments -> words of the line
   "misspelt key": ("--config.data.pth=1", "config.data has no key 'pth'", "valid keys", " path,"),
@@ -27,6 +26,7 @@ USAGE = {  # arguments -> words of the line
 FILES = {
   "unknown variant": (("--config=configs/folder.py:bogus",), "'bogus'", "smoke, small, base"),
   "no such file": (("--config=configs/foldr.py",), "configs/foldr.py: no such file", "FILE.py"),
+  "at home": (("--config=~/foldr.py",), "/foldr.py: no such file"),
   "not a program": (("--config=README.md",), "README.md"),
   "no workdir": (("--config=configs/folder.py",), "--workdir must have a value"),
   "no config": (("--workdir=x",), "--config must have a value"),
@@ -101,9 +101,7 @@ def run(monkeypatch, tmp_path, capsys):
   """Runs the command on a configuration; returns its exit code and its standard error."""
 
   def call(config, *arguments):
-    monkeypatch.setattr(main, "_CONFIG", SimpleNamespace(value=config))
-    monkeypatch.setattr(main, "_WORKDIR", SimpleNamespace(value=str(tmp_path / "run")))
-    monkeypatch.setattr(main, "_DEBUG", SimpleNamespace(value=False))
+    short_run.give_flags(monkeypatch, config, tmp_path / "run")
     code = main.run(["main", *arguments])
     return code, capsys.readouterr().err
 
@@ -196,6 +194,10 @@ def folder(tmp_path):
   })  # fmt: skip
 
 
+def feed_of(config) -> Feed:
+  return Feed(config, from_config.make_plan(config)[0])
+
+
 def test_an_empty_folder(run, folder, tmp_path):
   (tmp_path / "empty").mkdir()
   folder.data.path = str(tmp_path / "empty")
@@ -232,10 +234,10 @@ def test_a_photo_that_is_none(run, folder, tmp_path, content):
 def test_damaged_photos_that_are_to_be_skipped(run, folder, tmp_path):
   """Also held-out ones; but not when nothing is left."""
   folder.data.on_bad_record = "skip"
-  fixed = Run(folder, str(tmp_path / "run")).feed.fixed(64)
+  fixed = feed_of(folder).fixed(64)
   for name in (1, 5):
     (tmp_path / "photos" / f"{name}.png").write_bytes(b"")
-  left = Run(folder, str(tmp_path / "run")).feed
+  left = feed_of(folder)
   with left.stream(0) as stream:
     assert stream.skipped is not None
   assert 0 < len(left.fixed(64)["photo"]) <= len(fixed["photo"])
@@ -270,10 +272,10 @@ def test_nothing_to_evaluate_on(run, folder):
 
 def test_a_folder_that_fits(folder, tmp_path):
   """What all the refusals below start from is not refused; nor with more photos, unlabelled."""
-  held_out = Run(folder, str(tmp_path / "run")).feed.fixed(64)
+  held_out = feed_of(folder).fixed(64)
   assert held_out["photo"].shape == (2, 64, 64, 3) and (held_out["labels"] < 19).all()
   folder.data.unlabelled = (str(tmp_path / "photos"), str(tmp_path / "photos"))
-  assert [w for _, w in Run(folder, str(tmp_path / "run")).feed.sources] == [0.5, 0.25, 0.25]
+  assert [w for _, w in feed_of(folder).sources] == [0.5, 0.25, 0.25]
 
 
 def test_layout_without_labels(run, folder):
@@ -283,13 +285,23 @@ def test_layout_without_labels(run, folder):
   one_line(said, "data.labels is empty", "--config.data.labels=", "--config.stages=texture")
 
 
+def test_held_out_faces_without_labels(run, folder, tmp_path):
+  save(tmp_path / "others" / "a.png", np.zeros((64, 64, 3), np.uint8))
+  folder.data.held_out_path = str(tmp_path / "others")
+  code, said = run(folder)
+  assert code == 3
+  one_line(said, f"no held-out face of {tmp_path}/others has labels", "data.held_out_labels=")
+
+
 def test_a_mask_folder_without_a_hole(run, folder, tmp_path):
   save(tmp_path / "masks" / "a.png", np.zeros((64, 64), np.uint8))
   folder.masks.folder = str(tmp_path / "masks")
   folder.masks.weights = {"folder": 1.0}
   code, said = run(folder)
   assert code == 3
-  one_line(said, f"{tmp_path}/masks/a.png has no hole; white (128..255) is the hole")
+  one_line(
+    said, f"{tmp_path}/masks/a.png: nothing to fill: the mask has no hole; white (128..255) is the"
+  )
 
 
 def test_evaluation_masks_without_a_hole(run, folder, tmp_path):
@@ -297,7 +309,7 @@ def test_evaluation_masks_without_a_hole(run, folder, tmp_path):
   folder.eval.masks_folder = str(tmp_path / "masks")
   code, said = run(folder)
   assert code == 3
-  one_line(said, f"{tmp_path}/masks/a.png has no hole")
+  one_line(said, f"{tmp_path}/masks/a.png: nothing to fill: the mask has no hole")
 
 
 def test_a_start_that_is_not_there(run, tmp_path):
@@ -318,24 +330,3 @@ def test_arguments_that_are_no_flags(run):
   code, said = run(changed({}), "extra")
   assert code == 2
   one_line(said, "unexpected argument 'extra'", "begin with --")
-
-
-def test_a_loss_that_is_not_finite_is_no_mistake_of_the_user(run, monkeypatch):
-  def explode(*_):
-    raise FloatingPointError("step 3: not finite:\n {'layout/loss/total': nan}")
-
-  monkeypatch.setattr(loop, "train", explode)
-  code, said = run(changed({}))
-  assert code == 1
-  one_line(said, "step 3: not finite: {'layout/loss/total': nan}")
-
-
-def test_debug_shows_the_traceback(run, monkeypatch):
-  def explode(*_):
-    raise ValueError("x")
-
-  monkeypatch.setattr(loop, "train", explode)
-  assert run(changed({}))[0] == 3
-  monkeypatch.setattr(main, "_DEBUG", SimpleNamespace(value=True))
-  with pytest.raises(ValueError, match="x"):
-    main.run(["main"])

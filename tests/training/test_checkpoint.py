@@ -1,5 +1,8 @@
 """Checkpoints: what comes back is what was saved, where it is wanted, or a clear error."""
 
+import os
+import shutil
+
 import chex
 import jax
 import jax.numpy as jnp
@@ -9,7 +12,7 @@ from jax.sharding import NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from facefill_jax import sharding
-from facefill_jax.training.checkpoint import Checkpoints
+from facefill_jax.training.checkpoint import SUMS, Checkpoints
 from facefill_jax.types import TrainState
 
 
@@ -123,3 +126,124 @@ def test_what_does_not_fit_is_refused_by_name(tmp_path, other, word):
       checkpoints.restore(4, shapes_of(wanted), everywhere(wanted))
   message = str(caught.value)
   assert "\n" not in message and str(tmp_path) in message and len(message) < 600
+
+
+@pytest.fixture(scope="module")
+def saved_twice(tmp_path_factory):
+  """Checkpoints of steps 5 and 10, which no test changes."""
+  root = tmp_path_factory.mktemp("saved")
+  with Checkpoints(str(root)) as checkpoints:
+    for step in (5, 10):
+      checkpoints.save(step, states(step), {"seed": step})
+  return root
+
+
+def largest(root):
+  return max((path for path in root.rglob("*") if path.is_file()), key=lambda p: p.stat().st_size)
+
+
+def flip(path):
+  content = bytearray(path.read_bytes())
+  content[len(content) // 2] ^= 1
+  path.write_bytes(content)
+
+
+DAMAGE = {
+  "cut short": lambda root: os.truncate(largest(root / "states" / "d"), 100),
+  "a flipped bit": lambda root: flip(largest(root / "states" / "d")),
+  "no states": lambda root: shutil.rmtree(root / "states"),
+  "half a record": lambda root: (root / "record" / "metadata").write_text('{"se'),
+  "empty": lambda root: [shutil.rmtree(root), root.mkdir()],
+  "no sums and no states": lambda root: [shutil.rmtree(root / "states"), (root / SUMS).unlink()],
+  "foreign sums": lambda root: (root / SUMS).write_bytes(bytes(range(256))),
+  "no sums": lambda root: (root / SUMS).unlink(),
+}
+
+
+def newest(checkpoints, check=lambda step, record: None):
+  return checkpoints.newest(shapes_of(states()), everywhere(states()), check)
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
+  saved_twice, tmp_path, name, capfd
+):
+  root = tmp_path / "run"
+  shutil.copytree(saved_twice, root)
+  DAMAGE[name](root / "checkpoints" / "10")
+  seen = {}
+  with Checkpoints(str(root)) as checkpoints:
+    found, step = newest(checkpoints, seen.__setitem__)
+    assert step == 5 and seen[5] == {"seed": 5}
+    chex.assert_trees_all_equal(found, states(5))
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1 and f"{root}/checkpoints/10 is damaged and now 10.damaged" in said
+    checkpoints.save(10, states(11), {"seed": 11})
+  with Checkpoints(str(root)) as checkpoints:
+    found, step = newest(checkpoints)
+  assert step == 10 and (root / "checkpoints" / "10.damaged").is_dir()
+  chex.assert_trees_all_equal(found, states(11))
+
+
+def test_where_none_has_sums_the_newest_is_used(saved_twice, tmp_path):
+  shutil.copytree(saved_twice, tmp_path / "run")
+  for step in ("5", "10"):
+    (tmp_path / "run" / "checkpoints" / step / SUMS).unlink()
+  with Checkpoints(str(tmp_path / "run")) as checkpoints:
+    assert newest(checkpoints)[1] == 10
+
+
+def test_where_none_is_whole_none_is_moved(saved_twice, tmp_path):
+  root = tmp_path / "run"
+  shutil.copytree(saved_twice, root)
+  for step in ("5", "10"):
+    DAMAGE["cut short"](root / "checkpoints" / step)
+  with Checkpoints(str(root)) as checkpoints:
+    with pytest.raises(ValueError, match=r"no checkpoint is whole: .*SHA-256 differs.*remove them"):
+      newest(checkpoints)
+  names = {path.name for path in (root / "checkpoints").iterdir()}
+  assert names == {"5", "10"}
+
+
+def test_another_run_is_not_damage(saved_twice):
+  def refuse(step, record):
+    raise ValueError("another run")
+
+  with Checkpoints(str(saved_twice)) as checkpoints:
+    with pytest.raises(ValueError, match="another run"):
+      newest(checkpoints, refuse)
+
+
+def test_a_full_disk_is_said_and_three_in_a_row_end_the_run(tmp_path, monkeypatch, capfd):
+  def full(self):
+    (tmp_path / "checkpoints" / "7.orbax-checkpoint-tmp").mkdir()
+    raise ValueError("RESOURCE_EXHAUSTED: a page\nof this: No space left on device [ENOSPC]")
+
+  with Checkpoints(str(tmp_path)) as checkpoints:
+    checkpoints.save(1, states(), {})
+    checkpoints.finish()
+    manager = type(checkpoints._manager)
+    with monkeypatch.context() as patch:
+      patch.setattr(manager, "wait_until_finished", full)
+      patch.setattr(manager, "is_saving_in_progress", lambda self: False)
+      patch.setattr(manager, "save", lambda *_, **__: None)
+      for step in (7, 8):
+        checkpoints.save(step, states(), {})
+        checkpoints.poll()
+        said = capfd.readouterr().err
+        assert said == (
+          f"{tmp_path}/checkpoints/{step}: could not be saved, going on without: No space left on "
+          "device\n"
+        )
+        assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
+      checkpoints.save(9, states(), {})
+      with pytest.raises(
+        OSError, match="checkpoints/9: cannot be saved, as the 2 before: No space"
+      ):
+        checkpoints.poll()
+
+
+def test_what_a_killed_save_had_begun_is_removed(tmp_path):
+  (tmp_path / "checkpoints" / "3.orbax-checkpoint-tmp" / "states").mkdir(parents=True)
+  with Checkpoints(str(tmp_path)):
+    assert not list((tmp_path / "checkpoints").iterdir())

@@ -1,6 +1,8 @@
 """Programs made in the background."""
 
+import gc
 import threading
+import weakref
 
 import jax
 import jax.numpy as jnp
@@ -56,4 +58,18 @@ def test_what_goes_wrong_is_raised_where_it_is_needed():
   programs.prepare("bad", jax.jit(lambda x: x + jnp.ones(2)), lambda: (SHAPE,))
   with pytest.raises(TypeError, match="incompatible"):
     programs.get("bad")
+  programs.close()
+
+
+@pytest.mark.parametrize("at_once", [0, 2])
+def test_a_program_that_is_not_kept_is_forgotten(at_once):
+  programs, alive = Programs(at_once), {}
+  for key in ("past", "now"):
+    programs.prepare(key, jax.jit(lambda x: 2 * x), lambda: (SHAPE,))
+    alive[key] = weakref.ref(programs.get(key))
+  programs.keep(["now"])
+  gc.collect()
+  assert alive["past"]() is None and alive["now"]() is programs.get("now")
+  with pytest.raises(KeyError):
+    programs.get("past")
   programs.close()

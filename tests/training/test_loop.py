@@ -8,13 +8,13 @@ import jax
 import numpy as np
 import pytest
 import short_run
+from etils import epath
 from PIL import Image
 
 from facefill_jax import sharding
 from facefill_jax.filling import model_files
-from facefill_jax.models import networks
-from facefill_jax.training import loop, metric_writer
-from facefill_jax.training import run as run_lib
+from facefill_jax.training import best, loop, metric_writer, restoring
+from facefill_jax.training.interruption import Interruption, Stopped
 from facefill_jax.training.phases import Phase, Plan
 from facefill_jax.training.progress import Progress
 from facefill_jax.training.run import Run
@@ -28,8 +28,9 @@ def done(tmp_path_factory):
 
 
 @pytest.fixture
-def micro_size(monkeypatch):
-  monkeypatch.setattr(networks, "SIZES", short_run.SIZES)
+def micro_size():
+  with short_run.with_size():
+    yield
 
 
 def lines_of(path):
@@ -153,8 +154,9 @@ def test_the_best_model_so_far_is_kept(done, micro_size):
   assert done.err.count("best so far") == 1 + (scores[1] > scores[0])
 
 
-def test_what_is_best(tmp_path):
-  """By the first score that there is, its own direction, and at one resolution only."""
+@pytest.fixture
+def ranked(tmp_path):
+  """Holds what is saved as the best, and a run of two phases that saves it."""
   kept = []
 
   def save_model(states, folder, **changes):
@@ -163,15 +165,53 @@ def test_what_is_best(tmp_path):
     (tmp_path / folder / "config.json").write_text(json.dumps(changes), "utf-8")
 
   plan = Plan(Phase(0, 64, 4, 1, (0, 1), 0), ({"from_images": 16, "resolution": 96},), 40)
-  run = SimpleNamespace(plan=plan, workdir=str(tmp_path), save_model=save_model)
+  run = SimpleNamespace(
+    plan=plan, workdir=epath.Path(tmp_path), save_model=save_model,
+    feed=SimpleNamespace(digest="a"),
+    config=SimpleNamespace(texture=SimpleNamespace(perceptual="layout")),
+  )  # fmt: skip
+
+  def score(step, distance, psnr):
+    scores = {"hole_psnr": psnr, "hole_squeezenet": distance, "layout_miou": 0.5}
+    return best.save_if_best(run, step, step, scores)
+
+  return SimpleNamespace(run=run, score=score, kept=kept, config=tmp_path / "best" / "config.json")
+
+
+def test_what_is_best(ranked):
+  """By the first score that there is, its own direction, and at one resolution only."""
   for step, (distance, psnr) in enumerate(
     ((0.3, 20), (0.3, 21), (0.2, 19), (0.25, 22), (0.9, 9)), 1
   ):
-    scores = {"hole_psnr": psnr, "hole_squeezenet": distance, "layout_miou": 0.5}
-    loop.save_if_best(run, step, step, scores)
-  assert kept == [1, 3, 4]  # from the fourth step on faces are of 96 px
-  before = json.loads((tmp_path / "best" / "config.json").read_text("utf-8"))
-  assert before == {"images": 16, "resolution": 96, "score": {"hole_squeezenet": 0.25}}
+    ranked.score(step, distance, psnr)
+  assert ranked.kept == [1, 3, 4]  # from the fourth step on faces are of 96 px
+  before = json.loads(ranked.config.read_text("utf-8"))
+  assert before == {
+    "images": 16, "resolution": 96, "held_out": "a", "score": {"hole_squeezenet": 0.25},
+  }  # fmt: skip
+
+
+def test_a_network_that_trained_the_model_does_not_rank_it(ranked):
+  ranked.run.config.texture.perceptual = "squeezenet"
+  assert ranked.score(1, 0.3, 20)
+  assert not ranked.score(2, 0.1, 19) and ranked.score(3, 0.4, 21)
+  assert json.loads(ranked.config.read_text("utf-8"))["score"] == {"hole_psnr": 21}
+
+
+def test_scores_of_other_held_out_faces_do_not_count(ranked):
+  assert ranked.score(1, 0.3, 20) and not ranked.score(2, 0.4, 20)
+  ranked.run.feed.digest = "b"
+  assert ranked.score(3, 0.9, 9)
+
+
+@pytest.mark.parametrize("content", ['{"resolution": 64, "sco', "[]", '{"score": {"a": "x"}}', ""])
+def test_a_damaged_best_is_moved_aside(ranked, content, capsys):
+  ranked.score(1, 0.3, 20)
+  ranked.config.write_text(content, "utf-8")
+  assert ranked.score(2, 0.9, 9)
+  assert f"warning: {ranked.config}: is damaged" in capsys.readouterr().err
+  aside = ranked.config.parent.with_name("best.damaged-1")
+  assert (aside / "config.json").read_text("utf-8") == content
 
 
 def test_the_judge_is_the_average_at_its_refreshing():
@@ -195,26 +235,81 @@ def test_the_judge_is_the_average_at_its_refreshing():
   assert judges == [2, 2, 2, 5, 5, 5]  # the average before the step, which adds 1
 
 
-def test_a_state_with_a_nan_does_not_take_the_place_of_a_good_one(tmp_path, monkeypatch):
-  """Saved every second step, logged every hundredth; the loss of the fourth step is NaN."""
-  saved = []
+@pytest.fixture
+def hollow(monkeypatch):
+  """A loop without a network: six steps, a checkpoint every second, evaluations every third."""
   phase = Phase(0, 64, 4, 1, (0, 1), 0)
   run = SimpleNamespace(
     plan=Plan(phase, (), 24), workdir="runs/x", compiles_at=[], mesh=None,
-    make_batch=lambda **_: None, record=lambda step: {}, prepare=lambda step: None,
-    prepare_next=lambda step: None,
+    make_batch=lambda **_: None, prepare=lambda step: None, prepare_next=lambda step: None,
     config=SimpleNamespace(
-      eval=SimpleNamespace(every_steps=100), log_every_steps=100,
+      eval=SimpleNamespace(every_steps=3), log_every_steps=100,
       checkpoint=SimpleNamespace(every_steps=2, every_minutes=60),
     ),
   )  # fmt: skip
+  it = SimpleNamespace(run=run, saved=[], evaluated=[], losses={}, interruption=Interruption())
+
+  def advance(run, states, batch, step):
+    return states, {"layout": {"loss/total": np.float32(it.losses.get(step, 1.0))}}
+
+  it.checkpoints = SimpleNamespace(
+    save=lambda step, *_: it.saved.append(step), poll=lambda: None, finish=lambda: None,
+    latest=lambda: it.saved[-1],
+  )  # fmt: skip
   monkeypatch.setattr(loop.sharding, "put_batch", lambda batch, mesh: batch)
-  loss = lambda step: {"layout": {"loss/total": np.float32("nan" if step == 3 else 1.0)}}  # noqa: E731
-  monkeypatch.setattr(loop, "advance", lambda run, states, batch, step: (states, loss(step)))
-  checkpoints = SimpleNamespace(save=lambda step, *_: saved.append(step))
+  monkeypatch.setattr(loop.restoring, "record", lambda run, step: {})
+  monkeypatch.setattr(loop, "advance", advance)
+  monkeypatch.setattr(loop, "evaluate", lambda run, states, step, _: it.evaluated.append(step))
+  writer = SimpleNamespace(flush=lambda: None)
+
+  def train(batches=None):
+    batches = iter([{}] * 6) if batches is None else batches
+    return loop.loop(run, {}, 0, batches, it.checkpoints, writer, it.interruption)
+
+  it.train = train
+  return it
+
+
+def test_a_state_with_a_nan_does_not_take_the_place_of_a_good_one(hollow):
+  """Saved every second step, logged every hundredth; the loss of the fourth step is NaN."""
+  hollow.losses[3] = "nan"
   with pytest.raises(FloatingPointError, match=r"step 4: not finite: layout/loss/total nan"):
-    loop.loop(run, {}, 0, iter([{}] * 6), checkpoints, None)
-  assert saved == [2]
+    hollow.train()
+  assert hollow.saved == [2]
+
+
+def test_what_an_evaluation_ran_into_costs_no_checkpoint(hollow, monkeypatch):
+  def fail(*_):
+    raise RuntimeError("a bug")
+
+  monkeypatch.setattr(loop, "evaluate", fail)
+  hollow.run.config.eval.every_steps = 2
+  with pytest.raises(RuntimeError, match="a bug"):
+    hollow.train()
+  assert hollow.saved == [2]
+
+
+def test_asked_to_stop_it_saves_and_stops(hollow):
+  """In the middle of the third step, after which an evaluation was due."""
+
+  def batches():
+    yield from [{}] * 2
+    hollow.interruption.signal = "SIGTERM"
+    yield {}
+
+  with pytest.raises(Stopped, match=r"stopped by SIGTERM at step 3 of 6, saved; the same command"):
+    hollow.train(batches())
+  assert hollow.saved == [2, 3] and hollow.evaluated == []
+
+
+def test_asked_to_stop_in_its_last_step_it_ends(hollow):
+  def batches():
+    yield from [{}] * 5
+    hollow.interruption.signal = "SIGINT"
+    yield {}
+
+  hollow.train(batches())
+  assert hollow.saved == [2, 4, 6] and hollow.evaluated == [3, 6]
 
 
 def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_path):
@@ -223,7 +318,7 @@ def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_p
   run = Run(c, str(tmp_path / "run"))
   zeros = jax.tree.map(lambda x: np.zeros(x.shape, x.dtype), run.shapes)
   places = sharding.state_shardings(run.shapes, run.mesh)
-  states = run._start_from(run._load_start(), zeros, places)
+  states = restoring.start_from(run, restoring.load_start(run), zeros, places)
   assert set(states) == {"texture", "judge"}
   wanted = {name: done.states[name].ema for name in ("layout", "texture")}
   for tree, name in (
@@ -239,9 +334,9 @@ def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_p
 
 def test_a_start_from_the_packed_model_of_the_package(done, micro_size, tmp_path, monkeypatch):
   model_files.pack_model(done.workdir / "model", tmp_path / "pretrained")
-  monkeypatch.setattr(run_lib, "PRETRAINED", tmp_path / "pretrained")
+  monkeypatch.setattr(restoring, "PRETRAINED", tmp_path / "pretrained")
   c = short_run.config(init_from="pretrained")
-  found = Run(c, str(tmp_path / "run"))._load_start()
+  found = restoring.load_start(Run(c, str(tmp_path / "run")))
   for name, tree in found.items():
     for one, two in zip(jax.tree.leaves(tree), jax.tree.leaves(done.states[name].ema), strict=True):
       assert one.dtype == np.float32  # not as it was packed: training adds little to it

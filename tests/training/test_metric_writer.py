@@ -1,5 +1,6 @@
 """What a run tells people: the line, the metrics' file, the grid of samples."""
 
+import errno
 import json
 import time
 
@@ -67,6 +68,55 @@ def test_what_a_killed_run_wrote_too_far_is_dropped(tmp_path):
   with metric_writer.MetricWriter(str(tmp_path), step=2) as writer:
     writer.write_scalars(3, {"x": 30.0})
   assert read_lines(path) == [{"step": s, "x": x} for s, x in ((1, 1.0), (2, 2.0), (3, 30.0))]
+
+
+@pytest.mark.parametrize(
+  "content",
+  [b'{"step": 1, "x": 1.0}\n[1]\nnotes of mine\n{"x": 2}\n', b'\xff\x00\n{"step": 1, "x": 1.0}\n'],
+)
+def test_lines_that_are_no_metrics_are_left_out_and_kept_aside(tmp_path, content, capsys):
+  path = tmp_path / "metrics.jsonl"
+  path.write_bytes(content)
+  with metric_writer.MetricWriter(str(tmp_path), step=2) as writer:
+    writer.write_scalars(3, {"x": 3.0})
+  assert read_lines(path) == [{"step": 1, "x": 1.0}, {"step": 3, "x": 3.0}]
+  assert (tmp_path / "metrics.jsonl.damaged").read_bytes() == content
+  said = capsys.readouterr().err
+  assert said.startswith(f"warning: {path}: ") and said.count("\n") == 1
+
+
+def test_what_cannot_be_written_is_a_warning(tmp_path, capsys):
+  (tmp_path / "metrics.jsonl").mkdir()
+  (tmp_path / "events").touch()
+  with metric_writer.MetricWriter(str(tmp_path)) as writer:
+    writer.write_scalars(1, {"x": 1.0})
+    writer.write_scalars(2, {"x": 2.0})
+  said = capsys.readouterr().err.splitlines()
+  assert len(said) == 3 and {line.split(": ")[1] for line in said} == {
+    f"{tmp_path}/metrics.jsonl", f"{tmp_path}/events",
+  }  # fmt: skip
+
+
+def test_a_disk_that_was_full_for_a_while_costs_no_line(tmp_path, monkeypatch, capsys):
+  path = tmp_path / "metrics.jsonl"
+  with metric_writer.MetricWriter(str(tmp_path)) as writer:
+    writer.write_scalars(1, {"x": 1.0})
+    with monkeypatch.context() as patch:
+      real = open
+
+      def full(name, *args, **kwargs):
+        if name == path:
+          with real(path, "ab") as file:
+            file.write(b'{"step": 2')
+          raise OSError(errno.ENOSPC, "No space left on device")
+        return real(name, *args, **kwargs)
+
+      patch.setattr("builtins.open", full)
+      writer.write_scalars(2, {"x": 2.0})
+      writer.write_scalars(3, {"x": 3.0})
+    writer.write_scalars(4, {"x": 4.0})
+  assert [line["step"] for line in read_lines(path)] == [1, 2, 3, 4]
+  assert capsys.readouterr().err.count("No space left on device") == 1
 
 
 def test_sample_grid_by_hand():

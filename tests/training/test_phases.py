@@ -19,7 +19,7 @@ def test_one_phase():
   p = plan(total=100)
   assert (p.total, p.total_images, p.starts) == (6, 96, [0])  # 100 // 16
   assert [p.images_at(step) for step in (0, 1, 6)] == [0, 16, 96]
-  assert p.legs(0) == ((0, 0, 16, 1.0),)
+  assert p.schedule_segments(0) == ((0, 0, 16, 1.0),)
 
 
 def test_phases_by_hand():
@@ -36,8 +36,11 @@ def test_phases_by_hand():
   assert [p.step_at(images) for images in (0, 1, 16, 48, 49, 56, 81, 100)] == [
     0, 1, 1, 3, 4, 4, 8, 12,
   ]  # fmt: skip
-  assert p.legs(0) == ((0, 0, 16, 1.0), (3, 48, 8, 1.0), (7, 80, 4, 0.5))
-  assert p.legs(4) == ((0, 0, 8, 1.0), (3, 24, 4, 0.5))  # a stage that begins at step 4
+  assert p.schedule_segments(0) == ((0, 0, 16, 1.0), (3, 48, 8, 1.0), (7, 80, 4, 0.5))
+  assert p.schedule_segments(4) == (
+    (0, 0, 8, 1.0),
+    (3, 24, 4, 0.5),
+  )  # a stage that begins at step 4
   assert p.at(7).mask_ratio == (0.2, 0.4) and p.at(6).mask_ratio == (0.1, 0.9)
 
 

@@ -63,3 +63,15 @@ def test_large_faces_are_shrunk_and_frames_have_the_newest_size(tmp_path, monkey
   write_grids(tmp_path, (20,), side=64, rows=4)
   frames = frames_of(sample_history.write_history(str(tmp_path), 20))
   assert [frame.shape for frame in frames] == [(96 + sample_history.BAR, 96, 3)] * 2
+
+
+def test_what_is_no_grid_is_left_out_and_named(tmp_path, capsys):
+  write_grids(tmp_path, (10, 20))
+  (tmp_path / "0000012.png").write_bytes(b"\x89PNG torn")
+  Image.new("RGB", (3, 5)).save(tmp_path / "0000014.png")
+  Image.new("RGB", (64, 17)).save(tmp_path / "7.png")
+  assert len(frames_of(sample_history.write_history(str(tmp_path), 20))) == 2
+  said = capsys.readouterr().err.splitlines()
+  assert [line.split(":")[1].strip() for line in said] == [
+    str(tmp_path / name) for name in ("7.png", "0000012.png", "0000014.png")
+  ]

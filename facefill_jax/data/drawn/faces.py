@@ -1,8 +1,8 @@
 """Drawn faces: an endless, labelled, freely usable set of portraits that needs no download.
 
-Each face is a person (drawn_traits), turned and lit (drawn_light), drawn part by part from back
-to front (drawn_scene, drawn_features, drawn_worn, drawn_hair) on a board that keeps photo and
-labels together (drawn_canvas). The framing is that of CelebA-HQ: eyes at 47 % of the height, at
+Each face is a person (`traits`), turned and lit (`light`), drawn part by part from back
+to front (`scene`, `features`, `accessories`, `hair`) on a board that keeps photo and
+labels together (`canvas`). The framing is that of CelebA-HQ: eyes at 47 % of the height, at
 39 % and 61 % of the width when the face looks into the camera.
 """
 

@@ -1,6 +1,6 @@
 """What sits in a drawn face: ears, nose, eyes, brows, mouth, beard.
 
-Every function draws on a Canvas, in the units of drawn_light. `side` is +1 for the person's left.
+Every function draws on a Canvas, in the units of `light`. `side` is +1 for the person's left.
 """
 
 import numpy as np

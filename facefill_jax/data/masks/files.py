@@ -1,4 +1,4 @@
-"""Sets of masks on disk: written so that anybody can check them, and counted.
+"""Sets of masks on disk, with a manifest to check them by, and statistics of hole ratios.
 
 A set is a directory of 1-bit PNGs, 00000.png, ... (white = hole), and a `manifest.json`:
 
@@ -13,7 +13,6 @@ zlib, raw bits do not. The manifest is written last: a set without one is not co
 """
 
 import hashlib
-import io
 import json
 import os
 import re
@@ -24,7 +23,8 @@ import numpy as np
 from PIL import Image
 
 from facefill_jax import __version__
-from facefill_jax.data.masks.training import load_mask
+from facefill_jax.data.masks.folder import load_mask
+from facefill_jax.files import replacing, write_text
 
 MANIFEST = "manifest.json"
 BINS = 10  # of the histogram
@@ -115,7 +115,7 @@ def build(
     "count": len(files), "white": "hole", "facefill_jax": __version__, "sha256": whole.hexdigest(),
     "files": files,
   }  # fmt: skip
-  _replace(directory / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+  write_text(directory / MANIFEST, json.dumps(manifest, indent=1) + "\n")
   return manifest
 
 
@@ -143,20 +143,8 @@ def _write_mask(path: Path, mask: np.ndarray, overwrite: bool) -> None:
     if not np.array_equal(load_mask(path), mask):
       raise ExistsError(f"{path}: exists and is another mask; give --overwrite to replace it")
     return
-  data = io.BytesIO()
-  Image.fromarray(mask).save(data, format="PNG")
-  _replace(path, data.getvalue())
-
-
-def _replace(path: Path, data: bytes) -> None:
-  """Writes beside `path`, then renames: there is never half a file under that name."""
-  part = path.with_name(f".{path.name}.part")
-  try:
-    part.write_bytes(data)
-    part.replace(path)
-  except OSError:
-    part.unlink(missing_ok=True)
-    raise
+  with replacing(path) as part:
+    Image.fromarray(mask).save(part, format="PNG")
 
 
 def ratio(mask: np.ndarray) -> float:

@@ -3,7 +3,7 @@
 The public generators draw through NumPy's global stream, libm, Pillow and OpenCV, so nobody gets
 their very masks twice. These follow them draw by draw, with three differences: the random stream;
 positions and angles in fixed point; strokes that are exact (`raster`) where Pillow's are up to half
-a pixel off centre and OpenCV's rims are ragged. `mask_patterns` has the names and the agreement.
+a pixel off centre and OpenCV's rims are ragged. `patterns` has the names and the agreement.
 """
 
 import math

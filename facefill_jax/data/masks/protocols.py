@@ -1,4 +1,4 @@
-"""Mask protocols by name: the ones that are drawn (`mask_patterns`), and two that read files.
+"""Mask protocols by name: the ones that are drawn (`patterns`), and two that read files.
 
     parts:CLASS,...[@RADIUS]   parts of a face, from label maps; classes as in labels.CLASSES
     folder:DIR                 the masks of a directory or .zip
@@ -12,17 +12,18 @@ import itertools
 
 import numpy as np
 
-from facefill_jax.data.decoding import DAMAGED, read_labels, resize_nearest
+from facefill_jax.data.decoding import DAMAGED, read_labels
+from facefill_jax.data.file_tree import Files
 from facefill_jax.data.masks import patterns, raster
-from facefill_jax.data.masks.training import FolderMasks
-from facefill_jax.data.sources import Files
+from facefill_jax.data.masks.folder import FolderMasks
+from facefill_jax.data.squares import centre_square, cut_map
 from facefill_jax.labels import CLASSES, check_labels
 
 NAMES = (*patterns.NAMES, "parts:CLASS,...", "folder:DIR")
 
 
 class Drawn:
-  """A protocol of `mask_patterns`."""
+  """A protocol of `patterns`."""
 
   count = None
 
@@ -164,10 +165,7 @@ def hide_parts(labels: np.ndarray, classes: tuple[str, ...], radius: int) -> np.
 
 def _square(array: np.ndarray, size: int) -> np.ndarray:
   """The centre square of (h, w), resized to (size, size) by nearest."""
-  h, w = array.shape
-  side = min(h, w)
-  top, left = (h - side) // 2, (w - side) // 2
-  return resize_nearest(array[top : top + side, left : left + side], (size, size))
+  return cut_map(array, centre_square(*array.shape), size)
 
 
 def _take_turns(names: list[str]) -> list[int]:

@@ -1,17 +1,17 @@
-"""Holes: kinds that are drawn, kinds that are read from files, and a mix of them by weight.
+"""Masks for training: several kinds, drawn or read from files, mixed by weight.
 
-Everywhere here a mask is bool (h, w), True = hole. In files white (128 and up) is the hole.
+Everywhere here a mask is bool (h, w), True = hole.
 """
 
 import math
-import os
 
 import cv2
 import numpy as np
 
-from facefill_jax.data.decoding import DAMAGED, read_grey, resize_nearest
+from facefill_jax.data.decoding import resize_nearest
 from facefill_jax.data.masks import patterns
-from facefill_jax.data.sources import PHOTO_EXTENSIONS, Files
+from facefill_jax.data.masks.folder import FolderMasks
+from facefill_jax.data.sources import spread
 from facefill_jax.labels import CLASSES
 
 KINDS = ("free_form", "box", "half", "border", "part", "empty", "folder")
@@ -37,48 +37,6 @@ _SHAPES = 40  # strokes and boxes tried for one free-form mask
 _SMALLEST_PART = 1e-3  # of the picture; below it a part is a few stray pixels
 
 
-class FolderMasks:
-  """The masks of a directory tree or .zip, by relative path: `masks[i]` is bool (h, w)."""
-
-  def __init__(self, path: str):
-    """ValueError if the path does not exist or holds no pictures."""
-    self._files = Files(path, PHOTO_EXTENSIONS, "masks")
-    self.names = self._files.names
-
-  def __len__(self) -> int:
-    return len(self.names)
-
-  def __getitem__(self, index: int) -> np.ndarray:
-    """One mask at its own size; ValueError names a file without a hole or not a picture."""
-    where = self._files.where(self.names[index])
-    return _decode(lambda: self._files.read(self.names[index]), where)
-
-
-def load_mask(path: str, size: tuple[int, int] | None = None) -> np.ndarray:
-  """Reads one mask file: bool (h, w), True = hole, resized by nearest to (height, width).
-
-  Raises:
-    ValueError: the file cannot be read as a picture or has no hole.
-  """
-
-  def read() -> bytes:
-    with open(path, "rb") as file:
-      return file.read()
-
-  mask = _decode(read, os.fspath(path))
-  return mask if size is None else resize_nearest(mask, size)
-
-
-def _decode(read, where: str) -> np.ndarray:
-  try:
-    mask = read_grey(read()) >= 128
-  except DAMAGED as error:
-    raise ValueError(f"{where} cannot be read as a mask: {type(error).__name__}") from error
-  if not mask.any():
-    raise ValueError(f"{where} has no hole; white (128..255) is the hole, black is known")
-  return mask
-
-
 class MaskMix:
   """Masks of several kinds, mixed by weight."""
 
@@ -92,7 +50,7 @@ class MaskMix:
         border: all but a window in the centre (outpainting);
         part: one face part that the labels have, dilated; a box if they have none;
         empty: no hole; folder: a random file of `folder`, flipped and turned at random;
-        lama_thick, mat_large, ... (PROTOCOLS): as `mask_patterns` draws them, for square photos.
+        lama_thick, mat_large, ... (PROTOCOLS): as `patterns` draws them, for square photos.
       folder: directory tree or .zip of masks, white = hole; needed by the kind `folder`.
       ratio: (low, high) hole share wanted of every kind but `empty`. A mask is drawn again, up
         to 8 times, until it lies within; then the closest one is taken (a half stays a half).
@@ -121,7 +79,7 @@ class MaskMix:
   def check(self, files: int = 64) -> None:
     """Decodes up to `files` masks, spread over the folder; ValueError names a bad one."""
     if self.folder is not None:
-      for index in spread(len(self.folder), min(files, len(self.folder))):
+      for index in spread(len(self.folder), files):
         self.folder[index]
 
   def sample(self, rng: np.random.Generator, labels: np.ndarray) -> np.ndarray:
@@ -167,7 +125,7 @@ class MaskMix:
 
 
 def draw_protocol(name: str, rng: np.random.Generator, size) -> np.ndarray:
-  """A mask of `mask_patterns` under a random seed: bool `size`, which must be square."""
+  """A mask of `patterns` under a random seed: bool `size`, which must be square."""
   if size[0] != size[1]:
     raise ValueError(f"masks of the kind {name!r} are square, the photo is {size[1]} x {size[0]}")
   return patterns.draw(name, int(rng.integers(2**62)), 0, size[0])
@@ -300,8 +258,3 @@ def draw_from_folder(rng: np.random.Generator, size, folder: FolderMasks) -> np.
   if rng.random() < 0.5:
     mask = mask[:, ::-1]
   return np.ascontiguousarray(resize_nearest(np.rot90(mask, int(rng.integers(4))), size))
-
-
-def spread(length: int, count: int) -> list[int]:
-  """`count` indices below `length`, evenly spaced from 0; they repeat if count > length."""
-  return [i * length // count for i in range(count)]

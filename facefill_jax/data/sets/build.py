@@ -1,14 +1,13 @@
-"""Building a set: all cores, the same bytes every time, and nothing lost when it is killed.
+"""Builds a data set on all cores: the same bytes every time, and a killed build can be resumed.
 
-The records are sorted by id and cut into shards of 512. Each shard is written under another name,
-synced, renamed, and then noted; a shard whose note is there and whose SHA-256 is the one noted is
-kept when the build is started again. dataset_info.json comes last: no reader opens a set without
-it. The bytes depend on the photos and the options, and on the versions of Pillow, OpenCV and zlib;
-not on the number of workers, nor on how often the build was stopped.
+The records are sorted by id and cut into shards of 512. Each shard is written whole and then gets a
+note with its SHA-256; a build that is started again keeps the shards that match their notes.
+dataset_info.json comes last: no reader opens a set without it. The bytes depend on the photos, the
+options, and the versions of Pillow, OpenCV and zlib; not on the number of workers, nor on how often
+the build was stopped.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import multiprocessing
@@ -19,6 +18,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+from facefill_jax import files
+from facefill_jax.data.file_tree import natural
 from facefill_jax.data.sets import records
 from facefill_jax.data.sets.shards import (
   Form,
@@ -26,15 +27,14 @@ from facefill_jax.data.sets.shards import (
   finished_shard,
   info_json,
   notes_path,
-  write_file,
   write_shard,
 )
-from facefill_jax.data.sources import natural
 from facefill_jax.data.workers import start as start_worker
 
 RECORDS_PER_SHARD = 512
 PLAN = "plan.json"
 _OURS = re.compile(r"[\w.]+-faces\.array_record-\d{5}-of-\d{5}")
+_BEGUN = re.compile(rf"\.{_OURS.pattern}\.part")
 
 
 class ExistsError(ValueError):
@@ -56,7 +56,7 @@ def build(
 
   Args:
     name: what TFDS will call it.
-    source: an original set; see `data.builders`.
+    source: an original set; see `data.sets.builders`.
     directory: where to; made if it is not there.
     form: how photos are stored.
     workers: processes; 1 works in this one.
@@ -65,7 +65,7 @@ def build(
     progress: is told (records done, records in all), from this process.
 
   Returns:
-    build.json; see `data.records`.
+    build.json; see `data.sets.records`.
 
   Raises:
     ExistsError: the directory holds something else; nothing was changed.
@@ -74,7 +74,7 @@ def build(
   order = sorted(range(len(source)), key=lambda i: natural(source.ids[i]))
   plan = _plan(name, source, order, form) | {"per_shard": per_shard}
   os.makedirs(directory, exist_ok=True)
-  with _alone(directory):
+  with files.locked(directory, f"{directory}: another build is at work there"):
     if _prepare(directory, plan, overwrite):
       progress(len(order), len(order))
       return records.read_build(directory)
@@ -126,17 +126,18 @@ def _prepare(directory: str, plan: dict, overwrite: bool) -> bool:
   for each in [*metadata, *sorted(n for n in names if _OURS.fullmatch(n))]:
     with contextlib.suppress(FileNotFoundError):
       os.remove(os.path.join(directory, each))
+  _clear(directory)
   shutil.rmtree(notes_path(directory, ""), ignore_errors=True)
   os.mkdir(notes_path(directory, ""))
-  write_file(directory, notes_path("", PLAN), json.dumps(plan).encode())
+  files.write_text(notes_path(directory, PLAN), json.dumps(plan))
   return False
 
 
 def _clear(directory: str) -> None:
-  """Removes what a killed build had begun."""
-  for name in os.listdir(notes_path(directory, "")):
-    if re.search(r"\.\d+$", name):  # <file>.<process>: never renamed
-      os.remove(notes_path(directory, name))
+  """Removes shards that a killed build had begun: files.py's names beside their places."""
+  for name in os.listdir(directory):
+    if _BEGUN.fullmatch(name):
+      os.remove(os.path.join(directory, name))
 
 
 def _read_plan(directory: str) -> dict | None:
@@ -145,19 +146,6 @@ def _read_plan(directory: str) -> dict | None:
       return json.load(stream)
   except FileNotFoundError:
     return None
-
-
-@contextlib.contextmanager
-def _alone(directory: str) -> Iterator[None]:
-  """Locks the directory for as long as this process lives."""
-  lock = os.open(directory, os.O_RDONLY)
-  try:
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    yield
-  except BlockingIOError as error:
-    raise ValueError(f"{directory}: another build is at work there") from error
-  finally:
-    os.close(lock)
 
 
 def _tasks(name: str, order: list[int], per_shard: int) -> dict[str, list[int]]:
@@ -234,7 +222,7 @@ def _finish(directory: str, plan: dict, notes: list[dict], form: Form) -> dict:
     (records.BUILD, _pretty(about)),
     (records.INFO, _pretty(info)),
   ):
-    write_file(directory, name, content)
+    files.write_bytes(os.path.join(directory, name), content)
   return about
 
 

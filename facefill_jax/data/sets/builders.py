@@ -1,11 +1,11 @@
-"""From downloaded data sets to records: one file for each set that can be read, and the build.
+"""The data sets that can be built, by name; each has a file of its own.
 
-What a set's file gives is a source (see `data.sources`) of its photos as downloaded, with
+Each gives a source (see `data.sources`) of its photos as downloaded, with
   ids        names of the photos
   numbers    their numbers in CelebA, from 1; 0 if unknown
   official   the part that the set itself puts each in: train, validation, test or ""
 and items that may also have
-  landmarks  float32 (5, 2): x, y in pixels of the item's photo; see `data.records`
+  landmarks  float32 (5, 2): x, y in pixels of the item's photo; see `data.sets.records`
   mended     names of left/right pairs of classes that were found the wrong way round
 """
 
@@ -43,5 +43,5 @@ def open_originals(name: str, path: str, *, labels: str = "", size: int):
   if name == "celebamask_hq":
     return CelebAMaskHQ(path, size=size)
   if name == "ffhq":
-    return FFHQ(path)
+    return FFHQ(path, size=size)
   return CelebA(path) if name == "celeb_a" else CelebAHQ(path)

@@ -5,7 +5,7 @@ reading needs neither. Ids are places in TFDS's order: the splits "celeba" and "
 from them, so take "hash" or "all", or CelebAMask-HQ's own download, which has the same photos.
 """
 
-from facefill_jax.data.sets.celeb_a import TfdsFaces
+from facefill_jax.data.sets.tfds_faces import TfdsFaces
 
 
 class CelebAHQ(TfdsFaces):

@@ -4,6 +4,9 @@
     CelebAMask-HQ-mask-anno/<i // 2000>/<i:05d>_<part>.png    512 x 512, 0 or 255, if it is visible
     CelebA-HQ-to-CelebA-mapping.txt                           optional; the split "celeba" needs it
 
+Every face of the set has skin: one that has parts, but no skin, was not unpacked whole, and counts
+as unlabelled. How many these are, and how many have no part at all, is said in one line.
+
 Parts overlap. They are merged in the order of the class ids, each over those before: skin first,
 cloth last. It is the order in which the authors' own script paints them.
 
@@ -16,25 +19,28 @@ person's left, which is the larger x in the picture, so:
                 named it renames none, of 4,639 wrongly named ones it finds 92 %
 """
 
+import logging
 import re
 
 import numpy as np
 
-from facefill_jax.data.decoding import DAMAGED, read_grey, read_photo, resize_nearest
+from facefill_jax.data.decoding import read_grey, read_photo, resize_nearest
+from facefill_jax.data.file_tree import Files, count, read_with
 from facefill_jax.data.sets import splits
-from facefill_jax.data.sources import Files
 from facefill_jax.labels import CLASSES, MIRROR_PAIRS, VOID
 
 PARTS = CLASSES[1:VOID]
 PAIRS = tuple((CLASSES[left], CLASSES[right]) for left, right in MIRROR_PAIRS)
+SKIN = "skin"
 MARGIN = 0.1  # of the picture's width
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
+_log = logging.getLogger(__name__)
 _PHOTO = re.compile(r"(?:.*/)?CelebA-HQ-img/(\d+)\.jpg")
 _PART = re.compile(r"(?:.*/)?CelebAMask-HQ-mask-anno/\d+/(\d{5})_(\w+)\.png")
 
 
 class CelebAMaskHQ:
-  """The set as a source; see `data.builders`. A photo without any annotation is unlabelled."""
+  """The set as a source; see `data.sets.builders`. Photos without skin are unlabelled."""
 
   def __init__(self, path: str, *, size: int):
     """Lists the files.
@@ -64,6 +70,8 @@ class CelebAMaskHQ:
     if not self._photos:
       raise ValueError(f"{path}: no CelebA-HQ-img/<number>.jpg there or below")
     self.ids = list(self._photos)
+    if remark := self._unlabelled():
+      _log.warning("CelebAMask-HQ: %s", remark)
     self.numbers = self._read_mapping(mapping) if mapping else [0] * len(self.ids)
     self.official = [splits.celeba_part(n) if n else "" for n in self.numbers]
 
@@ -73,10 +81,12 @@ class CelebAMaskHQ:
   def __getitem__(self, index: int) -> dict:
     """Decodes one photo and merges its parts; ValueError names the file if that cannot be done."""
     photo_id = self.ids[index]
-    photo, _ = self._read(self._photos[photo_id], lambda data: read_photo(data, self._size))
+    photo, _ = read_with(
+      self._files, self._photos[photo_id], lambda data: read_photo(data, self._size)
+    )
     parts = self._parts.get(photo_id, {})
-    masks = {part: self._read(name, read_grey) > 127 for part, name in parts.items()}
-    if not masks:
+    masks = {part: read_with(self._files, name, read_grey) > 127 for part, name in parts.items()}
+    if SKIN not in masks or not masks[SKIN].any():
       void = np.full(photo.shape[:2], VOID, np.uint8)
       return {"photo": photo, "labels": void, "id": photo_id, "mended": ()}
     if len({mask.shape for mask in masks.values()}) > 1:
@@ -85,12 +95,23 @@ class CelebAMaskHQ:
     labels = resize_nearest(merge(masks), photo.shape[:2])
     return {"photo": photo, "labels": labels, "id": photo_id, "mended": mended}
 
-  def _read(self, name: str, decode):
-    try:
-      return decode(self._files.read(name))
-    except DAMAGED as error:
-      reason = str(error).split("\n")[0] or type(error).__name__
-      raise ValueError(f"{self._files.where(name)} cannot be read: {reason}") from error
+  def _unlabelled(self) -> str:
+    """What there is to say of photos without parts or skin, and of parts without a photo."""
+    bare = [photo for photo in self.ids if photo not in self._parts]
+    cut = [photo for photo in self.ids if SKIN not in self._parts.get(photo, {SKIN: ""})]
+    stray = sorted(set(self._parts) - set(self._photos), key=int)
+    of = f"of {count(self.ids, 'photo')} have"
+    remarks = []
+    if bare:
+      remarks.append(f"{len(bare)} {of} no parts, for example {bare[0]}: they count as unlabelled")
+    if cut:
+      remarks.append(
+        f"{len(cut)} {of} parts but no skin, for example {cut[0]}: not unpacked whole, they count "
+        "as unlabelled"
+      )
+    if stray:
+      remarks.append(f"parts of {count(stray, 'photo')} not there, for example {stray[0]}")
+    return "; ".join(remarks)
 
   def _read_mapping(self, name: str) -> list[int]:
     """The CelebA number of each id, from lines such as `0 119613 119614.jpg`."""

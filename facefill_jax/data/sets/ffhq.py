@@ -4,42 +4,49 @@
     ffhq-dataset-v2.json                   optional, beside the folder (or the .zip) or in it:
                                            68 landmarks a photo, of which 5 points are made
 
-Thumbnails and photos in the wild, if they lie there too, are left out.
+Thumbnails and photos in the wild, if they lie there too, are left out; in place of the aligned
+photos they are refused.
 """
 
 import json
+import logging
 import os
 import re
 
 import numpy as np
 
-from facefill_jax.data.decoding import DAMAGED, read_photo
+from facefill_jax.data.decoding import read_photo
+from facefill_jax.data.file_tree import Files, count, read_with
 from facefill_jax.data.sets import splits
-from facefill_jax.data.sources import Files
 from facefill_jax.labels import VOID
 
 METADATA = "ffhq-dataset-v2.json"
+ALIGNED = "images1024x1024"
+OTHERS = {"in-the-wild-images", "thumbnails128x128"}
 SIDE = 1024  # pixels: what the landmarks of the metadata refer to
+_log = logging.getLogger(__name__)
 _PHOTO = re.compile(r"(?:.*/)?(\d{5})\.png")
 
 
 class FFHQ:
-  """The set as a source; see `data.builders`. It has no layouts: all photos are unlabelled."""
+  """The set as a source; see `data.sets.builders`. It has no layouts: photos are unlabelled."""
 
-  def __init__(self, path: str):
+  def __init__(self, path: str, *, size: int):
     """Lists the files, and reads the landmarks if they are there.
 
     Args:
       path: images1024x1024, the directory above it, or a .zip.
+      size: see `open_originals`; smaller photos are refused.
 
     Raises:
-      ValueError: no photos are there, one twice, or metadata that cannot be read.
+      ValueError: no aligned photos are there, one twice, or metadata that cannot be read.
     """
+    self._size = size
     self._files = Files(path, (".png",), "FFHQ")
     names = [name for name in self._files.names if _PHOTO.fullmatch(name)]
-    aligned = [name for name in names if "images1024x1024" in name.split("/")]
+    aligned = [name for name in names if ALIGNED in name.split("/")]
     self._names = {}
-    for name in aligned or names:
+    for name in aligned or _not_others(names, self._files.path):
       photo_id = _PHOTO.fullmatch(name)[1]
       if photo_id in self._names:
         raise ValueError(
@@ -60,22 +67,56 @@ class FFHQ:
     """Decodes one photo; ValueError names the file if that cannot be done."""
     photo_id = self.ids[index]
     name = self._names[photo_id]
-    try:
-      photo, size = read_photo(self._files.read(name))
-    except DAMAGED as error:
-      reason = str(error).split("\n")[0] or type(error).__name__
-      raise ValueError(f"{self._files.where(name)} cannot be read: {reason}") from error
+    photo, size = read_with(self._files, name, read_photo)
+    if size[0] != size[1] or size[0] < self._size:
+      raise ValueError(
+        f"{self._files.where(name)} is {size[1]} x {size[0]}: no aligned photo of FFHQ, or smaller "
+        f"than the {self._size} px that are built; give {ALIGNED}"
+      )
     item = {"photo": photo, "labels": np.full(size, VOID, np.uint8), "id": photo_id}
     if photo_id in self._landmarks:
-      scale = np.array([size[1], size[0]], np.float32) / SIDE
-      item["landmarks"] = self._landmarks[photo_id] * scale
+      item["landmarks"] = self._landmarks[photo_id] * np.float32(size[0] / SIDE)
     return item
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
-  """68 landmarks in dlib's order, (68, 2) -> float32 (5, 2), in the order of `data.records`."""
+  """68 landmarks in dlib's order, (68, 2) -> float32 (5, 2), in the order of `records`."""
   eyes = landmarks[36:42].mean(0), landmarks[42:48].mean(0)
   return np.stack([*eyes, landmarks[30], landmarks[48], landmarks[54]]).astype(np.float32)
+
+
+def is_aligned(points: np.ndarray) -> bool:
+  """Whether five points, (5, 2) in pixels of 1024, are those of a photo as FFHQ aligns it.
+
+  It cuts a square about eye + (mouth - eye) / 10 whose half side is the larger of 2 distances
+  between the eyes and 1.8 from eyes to mouth (`recreate_aligned_images` of its
+  download_ffhq.py). An eighth of that half side is allowed for.
+  """
+  eyes, mouth = points[:2].mean(0), points[3:].mean(0)
+  half, allowed = SIDE / 2, SIDE / 16
+  reach = max(2.0 * np.hypot(*(points[1] - points[0])), 1.8 * np.hypot(*(mouth - eyes)))
+  centre = eyes + 0.1 * (mouth - eyes)
+  inside = (points >= 0).all() and (points <= SIDE).all()
+  return bool(inside and abs(centre - half).max() <= allowed and abs(reach - half) <= allowed)
+
+
+def _not_others(names: list[str], path: str) -> list[str]:
+  """Those that are neither thumbnails nor in the wild; ValueError if only such are there."""
+  above = os.path.abspath(path).split(os.sep)
+  if ALIGNED in above:
+    return names
+  kept, others = [], set()
+  for name in names:
+    parts = {part.removesuffix(".zip") for part in (*above, *name.split("/"))}
+    others |= parts & OTHERS
+    if not parts & OTHERS:
+      kept.append(name)
+  if others and not kept:
+    raise ValueError(
+      f"FFHQ: {path} has {' and '.join(sorted(others))}, which are not the aligned photos of the "
+      f"set; give {ALIGNED}"
+    )
+  return kept
 
 
 def _metadata_of(path: str) -> str:
@@ -98,4 +139,11 @@ def _read_landmarks(path: str, ids: list[str]) -> dict[str, np.ndarray]:
         found[photo_id] = five_points(points)
   except (ValueError, KeyError, TypeError, AttributeError) as error:
     raise ValueError(f"{path} cannot be read as FFHQ's metadata: {error}") from error
-  return found
+  wrong = [photo for photo, points in found.items() if not is_aligned(points)]
+  if wrong:
+    _log.warning(
+      "FFHQ: %d of %s in %s have landmarks that are not those of the aligned photo, for example "
+      "%s: they are left out",
+      len(wrong), count(found, "photo"), path, wrong[0],
+    )  # fmt: skip
+  return {photo: points for photo, points in found.items() if photo not in set(wrong)}

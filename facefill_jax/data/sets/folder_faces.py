@@ -1,4 +1,4 @@
-"""Any folder or .zip of photos, with label maps if there are any: one's own set."""
+"""Your own set: any folder or .zip of photos, with or without label maps."""
 
 import numpy as np
 

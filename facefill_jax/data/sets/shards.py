@@ -1,6 +1,5 @@
 """One shard of a built set: its records, its file and the note that says it is whole."""
 
-import hashlib
 import io
 import json
 import os
@@ -11,11 +10,13 @@ import numpy as np
 from PIL import Image
 
 from facefill_jax.data.sets import example, records
-from facefill_jax.data.squares import cut, random_square
+from facefill_jax.data.squares import centre_square, cut
+from facefill_jax.files import replacing, sha256, write_text
 from facefill_jax.labels import CLASSES, VOID
 
 JPEG = {"format": "JPEG", "quality": 95, "subsampling": 0}  # 4:4:4. 44.7 dB on CelebA-HQ at 256 px
 PNG = {"format": "PNG", "compress_level": 6}
+DESCRIPTION = f"Faces with layouts: class ids 0..{len(CLASSES) - 1} are {', '.join(CLASSES)}."
 _ZLIB_LEVEL = 9  # 1.4 KB a layout at 256 px, and the fastest to decode: 20,000/s
 
 
@@ -33,11 +34,11 @@ class Form:
 
 
 def encode_item(item: dict, number: int, part: str, form: Form) -> tuple[bytes, dict]:
-  """An item of an original set -> a record, and its features; see `data.records`.
+  """An item of an original set -> a record, and its features; see `data.sets.records`.
 
   The centre square is cut out and resized: photos by area, layouts by nearest.
   """
-  square = random_square(item["photo"].shape[:2], (1.0, 1.0), None)
+  square = centre_square(*item["photo"].shape[:2])
   photo, labels = cut(item["photo"], item["labels"], square, form.size)
   buffer = io.BytesIO()
   Image.fromarray(photo).save(buffer, **form.encoding)
@@ -75,29 +76,27 @@ def write_shard(source, indices: list[int], directory: str, file: str, form: For
   from array_record.python import array_record_module
 
   rows, mended, payload = [], {}, 0
-  path, unfinished = os.path.join(directory, file), notes_path(directory, f"{file}.{os.getpid()}")
-  # No compression: JPEG, PNG and zlib cannot be pressed further.
-  writer = array_record_module.ArrayRecordWriter(unfinished, "group_size:1,uncompressed")
-  for index in indices:
-    item = source[index]
-    data, features = encode_item(item, source.numbers[index], source.official[index], form)
-    writer.write(data)
-    payload += len(data)
-    rows.append([
-      item["id"], features["number"], features["has_layout"], source.official[index],
-      features["sha256"].decode(),
-    ])  # fmt: skip
-    for pair in item.get("mended", ()):
-      mended[pair] = mended.get(pair, 0) + 1
-  writer.close()
-  content = _sync(unfinished)
-  os.replace(unfinished, path)
+  path = os.path.join(directory, file)
+  with replacing(path) as part:
+    # No compression: JPEG, PNG and zlib cannot be pressed further.
+    writer = array_record_module.ArrayRecordWriter(str(part), "group_size:1,uncompressed")
+    for index in indices:
+      item = source[index]
+      data, features = encode_item(item, source.numbers[index], source.official[index], form)
+      writer.write(data)
+      payload += len(data)
+      rows.append([
+        item["id"], features["number"], features["has_layout"], source.official[index],
+        features["sha256"].decode(),
+      ])  # fmt: skip
+      for pair in item.get("mended", ()):
+        mended[pair] = mended.get(pair, 0) + 1
+    writer.close()
   shard = {
-    "file": file, "records": len(rows), "bytes": len(content),
-    "sha256": hashlib.sha256(content).hexdigest(),
+    "file": file, "records": len(rows), "bytes": os.path.getsize(path), "sha256": sha256(path),
   }  # fmt: skip
   note = {"shard": shard, "rows": rows, "payload": payload, "mended": mended}
-  write_file(directory, notes_path("", f"{file}.json"), json.dumps(note).encode())
+  write_text(notes_path(directory, f"{file}.json"), json.dumps(note))
   return note
 
 
@@ -106,37 +105,15 @@ def finished_shard(directory: str, file: str) -> dict | None:
   try:
     with open(notes_path(directory, f"{file}.json"), encoding="utf-8") as stream:
       note = json.load(stream)
-    with open(os.path.join(directory, file), "rb") as stream:
-      content = stream.read()
+    same = sha256(os.path.join(directory, file)) == note["shard"]["sha256"]
   except FileNotFoundError:
     return None
-  return note if hashlib.sha256(content).hexdigest() == note["shard"]["sha256"] else None
+  return note if same else None
 
 
 def notes_path(directory: str, name: str) -> str:
   """A file that is needed only as long as the set is not whole."""
   return os.path.join(directory, ".unfinished", name)
-
-
-def write_file(directory: str, name: str, content: bytes) -> None:
-  """Writes a file of the set, whole or not at all, and makes sure that it is on the disk."""
-  unfinished = notes_path(directory, f"{os.path.basename(name)}.{os.getpid()}")
-  with open(unfinished, "wb") as stream:
-    stream.write(content)
-  _sync(unfinished)
-  os.replace(unfinished, os.path.join(directory, name))
-  folder = os.open(directory, os.O_RDONLY)
-  try:
-    os.fsync(folder)  # the names, too
-  finally:
-    os.close(folder)
-
-
-def _sync(path: str) -> bytes:
-  """Waits until a file is on the disk; its content."""
-  with open(path, "rb") as stream:
-    os.fsync(stream.fileno())
-    return stream.read()
 
 
 def features_json(form: Form) -> dict:
@@ -173,8 +150,7 @@ def info_json(name: str, payload: int, lengths: list[int]) -> dict:
     "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
     "name": "faces", "numBytes": str(payload), "shardLengths": [str(n) for n in lengths],
   }  # fmt: skip
-  about = f"Faces with layouts: class ids 0..{len(CLASSES) - 1} are {', '.join(CLASSES)}."
   return {
-    "description": about, "fileFormat": "array_record", "name": name, "splits": [split],
+    "description": DESCRIPTION, "fileFormat": "array_record", "name": name, "splits": [split],
     "version": "1.0.0",
   }  # fmt: skip

@@ -1,7 +1,7 @@
 """Splits by name: which photos of a set are trained on, validated on and tested on.
 
-A split is a rule over what a photo is called, so it is the same wherever it is read, and another
-one needs no rebuild. The three parts are disjoint; a photo in none of them is left out.
+A split goes by the photos' names, so it is the same wherever the set is read, and needs no rebuild.
+The three parts are disjoint; a photo in none of them is left out.
 """
 
 import hashlib

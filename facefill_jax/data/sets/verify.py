@@ -1,4 +1,4 @@
-"""Whether a built set is what was built: every file, every record, every picture."""
+"""Checks a built set: every file, every record and every picture against its checksum."""
 
 import hashlib
 import json

@@ -1,6 +1,7 @@
 """The best, median and worst fills of a run, embedded in its page."""
 
 import base64
+import dataclasses
 import io
 import json
 from collections.abc import Mapping
@@ -8,55 +9,45 @@ from pathlib import Path
 
 from PIL import Image
 
-from facefill_jax.evaluation.report import elements, wording
-from facefill_jax.evaluation.report.elements import Markup, Section, el
+from facefill_jax.evaluation.report import wording
 from facefill_jax.evaluation.results import EXAMPLES, Run
 
-SHEETS = {"best": "The best", "median": "In the middle", "worst": "The worst"}
+SHEETS = {"best": "Best", "median": "Median", "worst": "Worst"}
 COLUMNS = ("masked", "layout", "filled", "truth")
 INDEX = "examples.json"
 
 _WIDEST = 1024  # pixels of a sheet on the page: a page of three is some megabytes
 
 
-def present(run: Run) -> bool:
-  """Whether the run has any sheets."""
-  return any(_file(run, name).exists() for name in SHEETS)
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+  """A picture with a row a fill: its address is data; rows are (photo, scores)."""
+
+  title: str
+  columns: tuple[str, ...]
+  address: str
+  width: int
+  height: int
+  rows: list[tuple[str, str]]
 
 
-def section(run: Run) -> Section | None:
-  """The sheets that are there, or None; ValueError names a file that is damaged."""
-  if not present(run):
-    return None
-  rows = _index(run.directory / EXAMPLES / INDEX)
-  found = [_sheet(run, name, rows.get(name, [])) for name in SHEETS if _file(run, name).exists()]
-  return elements.section("faces", "Faces", found)
+def read(run: Run) -> list[Sheet]:
+  """The sheets that are there; ValueError names a file that is damaged."""
+  files = {name: run.directory / EXAMPLES / f"{name}.png" for name in SHEETS}
+  files = {name: path for name, path in files.items() if path.exists()}
+  rows = _index(run.directory / EXAMPLES / INDEX) if files else {}
+  return [_sheet(run, SHEETS[name], path, rows.get(name, [])) for name, path in files.items()]
 
 
-def _sheet(run: Run, name: str, rows: list[Mapping]) -> Markup:
-  path = _file(run, name)
+def _sheet(run: Run, title: str, path: Path, rows: list[Mapping]) -> Sheet:
   try:
     with Image.open(path, formats=["PNG"]) as picture:
       picture = _shrunk(picture.convert("RGB"))
   except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
     raise ValueError(f"{path}: cannot be read as a PNG: {error}") from error
+  told = [(str(row.get("id", "")), _scores(run, row)) for row in rows]
   columns = _columns(picture, len(rows))
-  shown = ", ".join(columns)
-  image = el(
-    "img", src=_embedded(picture), width=picture.width, height=picture.height, loading="lazy",
-    alt=f"{SHEETS[name]} fills, a row each: {shown}. {_said(run, rows)}".strip(),
-  )  # fmt: skip
-  heads = el("div", [el("span", column) for column in columns], class_="heads")
-  labels = el("ol", [_label(run, row) for row in rows]) if rows else None
-  return el(
-    "figure", el("figcaption", el("h3", SHEETS[name])),
-    el("div", heads, image, labels, class_="body"), class_="sheet",
-  )  # fmt: skip
-
-
-def _label(run: Run, row: Mapping) -> Markup:
-  """The photo, and what it scored."""
-  return el("li", el("b", str(row.get("id", ""))), " ", _scores(run, row))
+  return Sheet(title, columns, _embedded(picture), picture.width, picture.height, told)
 
 
 def _scores(run: Run, row: Mapping) -> str:
@@ -64,20 +55,13 @@ def _scores(run: Run, row: Mapping) -> str:
   for key, value in row.items():
     if key in run.metrics and isinstance(value, int | float):
       entry = run.metrics[key]
-      words.append(
-        f"{wording.title(key)} {wording.number(value, wording.places(entry))} {entry['unit']}"
-      )
+      places = wording.places(entry)
+      words.append(f"{wording.title(key)} {wording.number(value, places)} {entry['unit']}")
   return ", ".join(word.strip() for word in words)
 
 
-def _said(run: Run, rows: list[Mapping]) -> str:
-  return " ".join(
-    f"Row {i}: {row.get('id')}, {_scores(run, row)}." for i, row in enumerate(rows, 1)
-  )
-
-
 def _columns(picture: Image.Image, rows: int) -> tuple[str, ...]:
-  """Names of the columns, from the shape: a method without layouts may leave that column out."""
+  """Names of the columns, from the shape: a method without layouts leaves that column out."""
   cells = round(picture.width / (picture.height / rows)) if rows else len(COLUMNS)
   return COLUMNS if cells != 3 else tuple(name for name in COLUMNS if name != "layout")
 
@@ -111,7 +95,3 @@ def _index(path: Path) -> dict[str, list[Mapping]]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
       raise ValueError(f"{path}: {name!r} must be a list of dicts")
   return content
-
-
-def _file(run: Run, name: str) -> Path:
-  return run.directory / EXAMPLES / f"{name}.png"

@@ -1,7 +1,10 @@
 """How metrics and numbers are written for people."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+
+from facefill_jax.evaluation import measures
+from facefill_jax.evaluation.results import Run
 
 GROUPS = {"hole": "In the hole", "frame": "Whole frame", "": "Overall"}
 """Region of a metric -> what its group is called, in order."""
@@ -12,32 +15,11 @@ BETTER = {
 }
 MINUS = "\N{MINUS SIGN}"
 
-_TITLES = {
-  "l1": "L1",
-  "psnr": "PSNR",
-  "ssim": "SSIM",
-  "lpips_alex": "LPIPS, AlexNet",
-  "lpips_vgg": "LPIPS, VGG",
-  "lpips_squeeze": "LPIPS, SqueezeNet",
-  "squeezenet": "SqueezeNet distance",
-  "identity": "Identity similarity",
-  "rim_error": "Rim error",
-  "laplacian_ratio": "Fine detail",
-  "layout_miou": "Layout mIoU",
-  "layout_accuracy": "Layout accuracy",
-  "fid": "FID",
-  "kid": "KID",
-  "p_ids": "P-IDS",
-  "u_ids": "U-IDS",
-}
-
 
 def title(key: str) -> str:
   """What people call a metric, without its region: "PSNR" for hole_psnr."""
-  name = key.removeprefix("hole_").removeprefix("frame_")
-  if name.startswith("ssim_"):
-    return f"SSIM, {name.removeprefix('ssim_').replace('_', ' ')}"
-  return _TITLES.get(name, name.replace("_", " "))
+  metric = measures.find(key)
+  return metric.title if metric else key.replace("_", " ")
 
 
 def full_title(key: str, region: str) -> str:
@@ -47,15 +29,24 @@ def full_title(key: str, region: str) -> str:
 
 
 def by_region(metrics: Mapping[str, Mapping]) -> dict[str, list[str]]:
-  """Region -> keys, in the order of GROUPS and of `metrics`; what is not computed comes last.
+  """Region -> keys of a run's metrics, in the order of GROUPS and of `metrics`.
 
-  An unknown region counts as none.
+  An unknown region counts as none. Metrics that are not computed are left out.
   """
   found = {region: [] for region in GROUPS}
   for key, entry in metrics.items():
-    found[entry["region"] if entry["region"] in GROUPS else ""].append(key)
-  missing = lambda key: bool(metrics[key].get("not_computed"))  # noqa: E731
-  return {region: sorted(keys, key=missing) for region, keys in found.items() if keys}
+    if not entry.get("not_computed"):
+      found[entry["region"] if entry["region"] in GROUPS else ""].append(key)
+  return {region: keys for region, keys in found.items() if keys}
+
+
+def by_reason(metrics: Mapping[str, Mapping]) -> dict[str, list[str]]:
+  """Why metrics of a run are not computed -> what these are called."""
+  found = {}
+  for key, entry in metrics.items():
+    if entry["not_computed"]:
+      found.setdefault(str(entry["not_computed"]), []).append(full_title(key, entry["region"]))
+  return found
 
 
 def decimals(values: Iterable[float | None], unit: str = "") -> int:
@@ -108,3 +99,14 @@ def bin_title(name: str) -> str:
   if dash and low.isdecimal() and high.isdecimal():
     return f"{int(low)}–{int(high)} %"
   return f"{name} %" if name.rstrip("+").isdecimal() else name
+
+
+def listed(names: Sequence[str]) -> str:
+  """ "A", "A and B", "A, B and C"."""
+  return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def digest(run: Run) -> str:
+  """The SHA-256 of a run's model, "" if it has none."""
+  model = run.about.get("model")
+  return str(model.get("sha256") or "") if isinstance(model, Mapping) else ""

@@ -264,10 +264,10 @@ def test_a_mix_draws_protocols_for_square_photos():
   assert "box" not in training.PROTOCOLS and "lama_thin" in training.PROTOCOLS
 
 
-@pytest.mark.parametrize("module", ["fixed_point", "raster", "free_form", "mask_patterns"])
+@pytest.mark.parametrize("module", ["fixed_point", "raster", "free_form", "patterns"])
 def test_only_integers_make_masks(module):
   """No floats, no true division, no libm, no NumPy generator, no drawing library."""
-  path = sys.modules[f"facefill_jax.data.{module}"].__file__
+  path = sys.modules[f"facefill_jax.data.masks.{module}"].__file__
   for node in ast.walk(ast.parse(Path(path).read_text("utf-8"))):
     where = f"{module}:{getattr(node, 'lineno', 0)}"
     assert not isinstance(getattr(node, "value", None), float), where

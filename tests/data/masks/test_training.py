@@ -148,22 +148,6 @@ def test_folder_masks_are_turned_and_flipped_files(folder, tmp_path):
   np.testing.assert_array_equal(training.FolderMasks(tmp_path / "masks.zip")[0], files[0])
 
 
-def test_white_is_the_hole_from_128(tmp_path):
-  Image.fromarray(np.array([[0, 127], [128, 255]], np.uint8)).save(tmp_path / "grey.png")
-  Image.fromarray(np.array([[False, True]])).save(tmp_path / "bits.png")
-  expected = np.array([[False, False], [True, True]])
-  np.testing.assert_array_equal(training.load_mask(tmp_path / "grey.png"), expected)
-  np.testing.assert_array_equal(training.load_mask(tmp_path / "bits.png"), [[False, True]])
-  wide = training.load_mask(tmp_path / "grey.png", (4, 2))
-  np.testing.assert_array_equal(wide, expected.repeat(2, axis=0))
-
-
-def test_spread_is_even_and_repeats():
-  assert training.spread(600, 4) == [0, 150, 300, 450]
-  assert training.spread(3, 3) == [0, 1, 2]
-  assert training.spread(2, 4) == [0, 0, 1, 1]
-
-
 @pytest.mark.parametrize(
   "arguments, message",
   [
@@ -187,24 +171,14 @@ def test_a_folder_without_weight_is_not_looked_at():
   training.MaskMix({"box": 1.0, "folder": 0.0}, folder="nowhere").check()
 
 
-def test_bad_mask_files_are_named(folder, tmp_path):
+def test_a_bad_mask_file_is_named(folder):
   mix = training.MaskMix({"folder": 1.0}, folder=folder)
   mix.check()
   Image.fromarray(np.zeros((8, 8), np.uint8)).save(folder / "30-" / "30.png")
-  with pytest.raises(
-    ValueError, match=r"30-/30\.png has no hole; white \(128\.\.255\) is the hole"
-  ):
+  with pytest.raises(ValueError, match=r"30-/30\.png: .* has no hole"):
     mix.check()
-  with pytest.raises(ValueError, match=r"30\.png has no hole"):
+  with pytest.raises(ValueError, match=r"30\.png: .* has no hole"):
     [mix.sample(rng(i), UNLABELLED) for i in range(20)]
-  (folder / "30-" / "30.png").write_bytes(b"GIF89a")
-  with pytest.raises(ValueError, match=r"30-/30\.png cannot be read as a mask: "):
-    mix.check()
-  with pytest.raises(ValueError, match=r"gone\.png cannot be read as a mask: FileNotFoundError"):
-    training.load_mask(tmp_path / "gone.png")
-  (tmp_path / "empty").mkdir()
-  with pytest.raises(ValueError, match=r"masks: none in .*empty; valid endings"):
-    training.FolderMasks(tmp_path / "empty")
 
 
 def test_a_part_is_dilated_by_a_disk_also_at_the_edge():

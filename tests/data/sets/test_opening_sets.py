@@ -1,16 +1,19 @@
 """Training on built sets and on what TFDS prepared: which photos train, which are held out."""
 
 import json
+import pickle
+import shutil
 
 import drawn_sets
 import numpy as np
 import pytest
 from array_record.python import array_record_module
-from PIL import Image
 
+from facefill_jax.data.bad_records import BadRecordError
 from facefill_jax.data.opening import has_layouts, open_data
-from facefill_jax.data.sets import builders, celeb_a, example
+from facefill_jax.data.sets import builders, example, tfds_faces
 from facefill_jax.data.sets.build import build
+from facefill_jax.data.sets.records import Records
 from facefill_jax.data.sets.shards import Form
 from facefill_jax.data.sources import ids_of
 from facefill_jax.labels import VOID
@@ -39,12 +42,12 @@ def prepared(directory, name="celeb_a", kind="array_record", lengths=None):
     writer = array_record_module.ArrayRecordWriter(str(file), "group_size:1")
     for i in range(count):
       photo = drawn_sets.png(np.full((218, 178, 3), 10 * i + len(split), np.uint8))
-      points = {f"landmarks/{p}_{a}": i for p in celeb_a.POINTS for a in "xy"}
+      points = {f"landmarks/{p}_{a}": i for p in tfds_faces.POINTS for a in "xy"}
       writer.write(example.encode({"image": photo, "attributes/Young": 1} | points))
     writer.close()
   splits = [{"name": split, "shardLengths": [str(n)]} for split, n in lengths.items()]
   info = {"name": name, "fileFormat": kind, "splits": splits, "version": "2.1.0"}
-  (directory / "dataset_info.json").write_text(json.dumps(info))
+  (directory / "dataset_info.json").write_text(json.dumps(info))  # features.json is not there
   return str(directory)
 
 
@@ -89,33 +92,92 @@ def test_tfds_celeb_a(tmp_path):
   assert not has_layouts("tfds", "", train)
 
 
-def test_tfds_agrees_with_our_reading_of_its_files(tmp_path):
-  """A set with the features of celeb_a_hq that TFDS itself wrote."""
-  tfds = pytest.importorskip("tensorflow_datasets")
-  photos = [np.full((64, 64, 3), 7 * i, np.uint8) for i in range(6)]
+def photos(count):
+  return np.random.default_rng(0).integers(0, 256, (count, 40, 30, 3), np.uint8)
 
-  class CelebAHq(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+
+@pytest.fixture(scope="module")
+def of_tfds(tmp_path_factory):
+  """A set that is none of ours, written by TFDS itself: photos of any size within a dict."""
+  tfds = pytest.importorskip("tensorflow_datasets")
+
+  class Strangers(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     VERSION = tfds.core.Version("2.0.0")
 
     def _info(self):
-      image = tfds.features.Image(shape=(64, 64, 3), encoding_format="png")
-      features = {"image": image, "image/filename": tfds.features.Text()}
+      image = tfds.features.Image(shape=(None, None, 3), encoding_format="png")
+      mask = tfds.features.Image(shape=(None, None, 1), encoding_format="png")
+      features = {"face": {"shot": image, "depth": mask}, "name": tfds.features.Text()}
       return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
 
     def _split_generators(self, dl_manager):
-      return {"train": self._generate_examples()}
+      return {"train": self._generate_examples(5), "rest": self._generate_examples(2)}
 
-    def _generate_examples(self):
-      for i, photo in enumerate(photos):
-        yield i, {"image": Image.fromarray(photo), "image/filename": f"{i}.png"}
+    def _generate_examples(self, count):
+      for i, photo in enumerate(photos(count)):
+        images = {"shot": drawn_sets.png(photo), "depth": drawn_sets.png(photo[..., 0])}
+        yield i, {"face": images, "name": f"{i}.png"}
 
-  builder = CelebAHq(data_dir=tmp_path, file_format="array_record")
+  builder = Strangers(data_dir=tmp_path_factory.mktemp("tfds"), file_format="array_record")
   builder.download_and_prepare()
-  theirs = builder.as_data_source("train")
-  ours = builders.open_originals("celeb_a_hq", builder.data_dir, size=64)
-  assert len(ours) == len(theirs) == 6
-  for i in range(6):
-    np.testing.assert_array_equal(ours[i]["photo"], theirs[i]["image"])
+  return builder
+
+
+def test_any_set_of_tfds_is_read_by_it_and_without_it(of_tfds):
+  source = tfds_faces.TfdsFaces(of_tfds.data_dir)
+  assert len(source) == 7 and source.ids[5] == "rest/0" and source.labelled == [0] * 7
+  again = pickle.loads(pickle.dumps(source))
+  again._records._by_tfds = False
+  theirs = of_tfds.as_data_source("train")
+  for i in range(5):
+    item = source[i]
+    np.testing.assert_array_equal(item["photo"], theirs[i]["face"]["shot"])
+    np.testing.assert_array_equal(item["photo"], again[i]["photo"])
+    assert item.keys() == {"photo", "labels", "id"} and (item["labels"] == VOID).all()
+  [(train, _)], kept = opened(kind="tfds", path=str(of_tfds.data_dir), split="all", held_out=2)
+  assert (len(train), len(kept)) == (5, 2) and not has_layouts("tfds", "", train)
+
+
+def test_a_built_set_is_a_tfds_set_with_layouts(celeb):
+  pytest.importorskip("tensorflow_datasets")
+  source, records = tfds_faces.TfdsFaces(celeb), Records(celeb)
+  without = tfds_faces.TfdsFaces(celeb)
+  without._records._by_tfds = False
+  for i in range(4):
+    for name in ("photo", "labels"):
+      np.testing.assert_array_equal(source[i][name], records[i][name])
+      np.testing.assert_array_equal(source[i][name], without[i][name])
+  [(train, _)], _ = opened(kind="tfds", path=celeb, split="all", held_out=1)
+  assert has_layouts("tfds", "", train)
+
+
+def test_a_damaged_record_is_named(of_tfds, tmp_path):
+  copy = tmp_path / "copy"
+  shutil.copytree(of_tfds.data_dir, copy)
+  (shard,) = copy.glob("*-rest.*")
+  data = bytearray(shard.read_bytes())
+  data[data.index(b"IHDR") + 20] ^= 255
+  shard.write_bytes(data)
+  for by_tfds in (True, False):
+    source = tfds_faces.TfdsFaces(copy)
+    source._records._by_tfds = by_tfds
+    with pytest.raises(BadRecordError, match=r"rest\.array_record.*\(id rest/"):
+      [source[i] for i in range(7)]
+
+
+def test_a_set_without_one_photo_is_refused(celeb, tmp_path):
+  shutil.copytree(celeb, tmp_path / "set")
+  path = tmp_path / "set" / "features.json"
+  features = json.loads(path.read_text())
+  inside = features["featuresDict"]["features"]
+  photo = inside.pop("photo")
+  path.write_text(json.dumps(features))
+  with pytest.raises(ValueError, match="an image of 8-bit RGB, it has none of has_layout, id"):
+    tfds_faces.TfdsFaces(tmp_path / "set")
+  inside |= {"one": photo, "two": photo}
+  path.write_text(json.dumps(features))
+  with pytest.raises(ValueError, match="it has several: one, two"):
+    tfds_faces.TfdsFaces(tmp_path / "set")
 
 
 @pytest.mark.parametrize(
@@ -128,7 +190,7 @@ def test_tfds_agrees_with_our_reading_of_its_files(tmp_path):
     ({"labels": "x"}, "for the kind 'folder'"),
     ({"held_out_path": "x"}, "for the kind 'folder'"),
     ({"path": "/nowhere"}, "/nowhere: no such directory"),
-    ({"kind": "tfds"}, "'celebamask_hq' is not one of celeb_a, celeb_a_hq"),
+    ({"kind": "tfds"}, "CelebA number of photo 'faces/0' is unknown"),
   ],
 )
 def test_refusals(celeb, changes, words):

@@ -1,5 +1,6 @@
 """Downloads as sources: what is read from where, what is merged and mended, what is refused."""
 
+import json
 import shutil
 
 import drawn_sets
@@ -85,6 +86,24 @@ def test_celebamask_hq_as_zip_and_without_mapping(mask_tree, tmp_path):
   assert (zipped[3]["labels"] == VOID).all()  # no annotation: unlabelled
 
 
+def test_celebamask_hq_half_unpacked_is_counted(mask_tree, caplog):
+  root, _ = mask_tree
+  folder = root / "CelebAMask-HQ-mask-anno"
+  builders.open_originals("celebamask_hq", root, size=64)
+  assert not caplog.records
+  (folder / "0" / "00010_skin.png").unlink()
+  drawn_sets.save(folder / "0" / "00001_skin.png", np.zeros((32, 32), np.uint8))  # damaged
+  (folder / "1").rename(root.parent / "spare")
+  drawn_sets.save(folder / "0" / "00077_skin.png", np.full((32, 32), 255, np.uint8))
+  source = builders.open_originals("celebamask_hq", root, size=64)
+  (line,) = (record.getMessage() for record in caplog.records)
+  assert "1 of 4 photos have no parts, for example 2000: they count as unlabelled" in line
+  assert "1 of 4 photos have parts but no skin, for example 10: not unpacked whole" in line
+  assert "parts of 1 photo not there, for example 77" in line
+  void = [bool((source[i]["labels"] == VOID).all()) for i in range(4)]
+  assert void == [False, True, True, True]
+
+
 def test_celebamask_hq_swapped_files_are_mended(mask_tree):
   root, _ = mask_tree
   source = builders.open_originals("celebamask_hq", root, size=64)
@@ -102,7 +121,7 @@ def test_celebamask_hq_refusals(mask_tree, tmp_path):
   root, _ = mask_tree
   photo = root / "CelebA-HQ-img" / "0.jpg"
   photo.write_bytes(photo.read_bytes()[:300])
-  with pytest.raises(ValueError, match=r"CelebA-HQ-img/0\.jpg cannot be read"):
+  with pytest.raises(ValueError, match=r"CelebA-HQ-img/0\.jpg cannot be read: [^<]*$"):
     builders.open_originals("celebamask_hq", root, size=64)[0]
   (root / celebamask_hq.MAPPING).write_text("head\n0 1 1.jpg\n")
   with pytest.raises(ValueError, match="no line for photo 1"):
@@ -133,9 +152,54 @@ def test_ffhq(tmp_path, where):
   assert source.official == ["train", "train", "validation"]
   item = source[1]
   assert item["photo"].shape == (64, 64, 3) and (item["labels"] == VOID).all()
-  # Means of 36..41 and 42..47, then 30, 48, 54; y = 2 x + number; 64 px of 1024.
-  x = np.float32([38.5, 44.5, 30, 48, 54])
-  np.testing.assert_allclose(item["landmarks"], np.stack([x, 2 * x + 1000], 1) / 16, rtol=1e-6)
+  # Means of 36..41 and 42..47, then 30, 48, 54; 64 px of 1024.
+  want = [(387.5, 482.5), (642.5, 482.5), (510, 620), (410, 740), (615, 740 + 1000 % 7)]
+  np.testing.assert_allclose(item["landmarks"], np.array(want) / 16, rtol=1e-6)
+
+
+@pytest.mark.parametrize("other", ["in-the-wild-images", "thumbnails128x128"])
+@pytest.mark.parametrize("where", ["above", "folder", "below", "zip"])
+def test_ffhq_in_the_wild_and_thumbnails_are_refused(tmp_path, other, where):
+  drawn_sets.ffhq_tree(tmp_path / "ffhq", numbers=(5, 7))
+  (tmp_path / "ffhq" / "images1024x1024").rename(tmp_path / "ffhq" / "moved")
+  shutil.rmtree(tmp_path / "ffhq" / "thumbnails128x128")
+  place = (tmp_path / "ffhq" / "moved").rename(tmp_path / "ffhq" / other)
+  if where == "above":
+    place = tmp_path / "ffhq"
+  elif where == "below":
+    place = place / "00000"
+  elif where == "zip":
+    place = drawn_sets.zipped(place, tmp_path / f"{other}.zip")
+  with pytest.raises(ValueError, match=f"{other}, which are not .* give images1024x1024"):
+    builders.open_originals("ffhq", place, size=32)
+
+
+def test_ffhq_photos_that_cannot_be_aligned_are_refused(tmp_path):
+  drawn_sets.save(tmp_path / "00000.png", np.zeros((20, 30, 3), np.uint8))
+  drawn_sets.save(tmp_path / "00001.png", np.zeros((20, 20, 3), np.uint8))
+  (tmp_path / "00002.png").write_bytes(b"nothing")
+  source = builders.open_originals("ffhq", tmp_path, size=20)
+  assert source[1]["photo"].shape == (20, 20, 3)
+  with pytest.raises(ValueError, match=r"00000\.png is 30 x 20: .* give images1024x1024"):
+    source[0]
+  with pytest.raises(ValueError, match=r"00001\.png is 20 x 20: .* than the 64 px"):
+    builders.open_originals("ffhq", tmp_path, size=64)[1]
+  with pytest.raises(ValueError, match=r"00002\.png cannot be read: cannot identify image file$"):
+    source[2]
+
+
+@pytest.mark.parametrize("change", [lambda x: x * 2 + 300, lambda x: x / 2 + 256, lambda x: x + 99])
+def test_ffhq_landmarks_of_another_frame_are_left_out_and_counted(tmp_path, caplog, change):
+  drawn_sets.ffhq_tree(tmp_path, numbers=(5, 7))
+  path = tmp_path / ffhq.METADATA
+  metadata = json.loads(path.read_text())
+  points = np.array(metadata["7"]["image"]["face_landmarks"])
+  metadata["7"]["image"]["face_landmarks"] = change(points).tolist()
+  path.write_text(json.dumps(metadata))
+  source = builders.open_originals("ffhq", tmp_path, size=32)
+  assert "landmarks" in source[0] and "landmarks" not in source[1]
+  (line,) = (record.getMessage() for record in caplog.records)
+  assert "FFHQ: 1 of 2 photos" in line and "for example 00007: they are left out" in line
 
 
 def test_ffhq_without_metadata_and_with_a_bad_one(tmp_path):

@@ -49,10 +49,12 @@ def test_times_and_counts():
   assert wording.count(1, "photo") == "1 photo" and wording.count(10_000, "fill") == "10,000 fills"
 
 
-def test_what_is_missing_comes_last():
+def test_what_is_missing_is_told_by_reason():
   missing = {"region": "hole", "not_computed": "no weights"}
-  entries = {"a": missing, "b": {"region": "hole"}, "c": missing, "d": {"region": "hole"}}
-  assert wording.by_region(entries) == {"hole": ["b", "d", "a", "c"]}
+  there = {"region": "hole", "not_computed": None}
+  entries = {"hole_l1": missing, "b": there, "kid": missing | {"region": ""}, "d": there}
+  assert wording.by_region(entries) == {"hole": ["b", "d"]}
+  assert wording.by_reason(entries) == {"no weights": ["Hole L1", "KID"]}
 
 
 def test_groups_keep_unknown_regions():

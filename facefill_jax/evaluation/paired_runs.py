@@ -1,4 +1,4 @@
-"""What runs differ in, on the fills that all of them have: numbers of `compare`.
+"""Runs beside each other, on the fills that all of them have: the numbers of `compare`.
 
 Fills are pairs if photo and mask are the same, by `id` and `mask` of per_image.csv. What makes a
 photo hard is in all runs alike and cancels in the difference, so a difference can be sure where
@@ -24,7 +24,7 @@ UNLIKE = "implementations differ: no difference is taken"
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-  """What is known of some runs.
+  """Some runs, and their scores on the fills that all of them have.
 
   Attributes:
     names: of the runs, no two alike; the first is the one that others are compared with.
