@@ -12,8 +12,6 @@ from jax.sharding import PartitionSpec as P
 from facefill_jax import sharding
 from facefill_jax.models.networks import abstract_params
 
-LOSSES = {"cross_entropy_hole": 2.0, "cross_entropy_known": 1.0, "dice": 1.0, "adversarial": 0.1}
-
 
 def mesh_of(count):
   types = (jax.sharding.AxisType.Auto,)

@@ -91,7 +91,7 @@ def _check_usage(context, given) -> None:
   out = given["out"]
   if not out.absolute().parent.is_dir():
     fail(f"{out}: no such folder {out.parent}")
-  check_new_directory(out)
+  check_new_directory(out, replaced=True)
   if out.exists():
     if not out.is_dir() or (any(out.iterdir()) and not _is_run(out)):
       fail(f"{out}: exists and holds no run: it is not replaced")

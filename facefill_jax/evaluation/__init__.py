@@ -1,1 +1,1 @@
-"""Evaluation that can be trusted: scores, their intervals, a report, and runs side by side."""
+"""Scores of fills with their intervals, checks, reports, and runs side by side."""

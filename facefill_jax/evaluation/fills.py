@@ -7,8 +7,6 @@ import io
 import logging
 from collections.abc import Callable, Mapping, Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
@@ -19,23 +17,12 @@ from facefill_jax.filling import classical
 from facefill_jax.filling.filler import Filler, Request
 from facefill_jax.filling.frame import Frame
 from facefill_jax.models.networks import TEXTURE
-from facefill_jax.models.texture_net import LATENT
 
 _log = logging.getLogger(__name__)
 METHODS = {"telea": "telea", "ns": "navier_stokes", "mean_colour": "mean_colour"}
 IDENTITY = "identity"
 """The photo itself, hidden pixels included: what a perfect fill scores."""
 METHOD_NAMES = (*METHODS, IDENTITY)
-
-
-def latent(seed: int, number: int) -> jax.Array:
-  """float32 (number, LATENT), one row for all."""
-  return jnp.broadcast_to(jax.random.normal(jax.random.key(seed), (1, LATENT)), (number, LATENT))
-
-
-def read(probabilities):
-  """The most probable classes: uint8 (b, h, w)."""
-  return probabilities.argmax(axis=-1).astype(np.uint8)
 
 
 def fill_batch(filler: Filler, batch: Mapping, seed: int = 0) -> dict:

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from facefill_jax import images
-from facefill_jax.evaluation.fills import latent, read
 from facefill_jax.evaluation.scoring import pad_batch
+from facefill_jax.filling.filler import latent
 from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.metrics import layout
 from facefill_jax.models import networks as networks_lib
@@ -74,6 +74,7 @@ def measure(
     return {"passed": None, "not_computed": ONE_PHOTO}
   size = len(batches[0]["photo"])
   predict, count = jax.jit(partial(_predict, networks)), jax.jit(partial(_count, networks))
+  z = latent(0)
   padded = [
     pad_batch({name: batch[name] for name in ("photo", "labels", "mask")}, size)
     for batch in batches
@@ -85,7 +86,7 @@ def measure(
     rows = np.arange(i * size, (i + 1) * size)
     valid = rows < len(photos)
     given = predicted[[donor[k] for k in np.minimum(rows, len(photos) - 1)]]
-    counted = jax.device_get(count(params, batch, given, valid))
+    counted = jax.device_get(count(params, batch, given, valid, z))
     totals += counted["pixels"]
     confusion += counted["confusion"]
   return _report(*(int(total) for total in totals), layout.pixel_accuracy(confusion))
@@ -105,20 +106,26 @@ def _report(pixels: int, given: int, predicted: int, accuracy: float) -> dict:
   }
 
 
+def _read(probabilities: jax.Array) -> jax.Array:
+  """The most probable classes: uint8 (b, h, w)."""
+  return probabilities.argmax(axis=-1).astype(jnp.uint8)
+
+
 def _predict(networks: Networks, params, batch) -> jax.Array:
   """The predicted layouts: uint8 (b, h, w)."""
   photo = images.to_float(batch["photo"])
-  return read(
+  return _read(
     networks_lib.predict_layout_twice(networks.layout, params["layout"], photo, batch["mask"])[0]
   )
 
 
-def _count(networks: Networks, params, batch, given, valid) -> dict[str, jax.Array]:
+def _count(networks: Networks, params, batch, given, valid, z) -> dict[str, jax.Array]:
   """Counts of one batch.
 
   Args:
     given: uint8 (b, h, w), the layouts to paint.
     valid: bool (b,), False for rows that only pad.
+    z: float32 (LATENT,), the same for all.
 
   Returns:
     pixels: int (3,), those where layouts differ, and of these those read as given and as
@@ -128,17 +135,17 @@ def _count(networks: Networks, params, batch, given, valid) -> dict[str, jax.Arr
   probabilities, features = networks_lib.predict_layout_twice(
     networks.layout, params["layout"], photo, mask
   )
-  predicted = read(probabilities)
+  predicted = _read(probabilities)
   asked = jnp.where(mask, jax.nn.one_hot(given, NUM_CLASSES), probabilities)
   whole = networks_lib.fill(
     networks.texture, params["texture"], photo, mask, asked, features,
-    latent(0, len(photo)), jnp.zeros(len(photo), bool),
+    jnp.broadcast_to(z, (len(photo), *z.shape)), jnp.zeros(len(photo), bool),
   )  # fmt: skip
   both = jnp.concatenate([whole, photo])  # the reader is compiled once
   read_from, _ = networks_lib.predict_layout(
     networks.layout, params["layout"], both, jnp.zeros((*both.shape[:3], 1), bool)
   )
-  seen, seen_photo = jnp.split(read(read_from), 2)
+  seen, seen_photo = jnp.split(_read(read_from), 2)
   valid = valid[:, None, None]
   differ = mask[..., 0] & (given != predicted) & valid
   hits = (differ, differ & (seen == given), differ & (seen == predicted))

@@ -122,9 +122,11 @@ def test_bad_files_are_one_line_and_exit_code_3(data, capsys):
     assert said in told.splitlines()[-1] and "Traceback" not in told
     assert not (data / "run").exists() and not (data / ".run.new").exists()
 
-  save(data / "black" / "m.png", np.zeros((8, 8), np.uint8))
-  fails("has no hole", masks=data / "black")
-  save(data / "wide" / "m.png", 255 * np.eye(8, 16, dtype=np.uint8))
+  save(data / "black" / "m.png", np.zeros((8, 8), np.uint8))  # named as no photo: for all of them
+  fails("m.png: nothing to fill", masks=data / "black")
+  wide = np.zeros((8, 16), np.uint8)
+  wide[:, 5:9] = 255
+  save(data / "wide" / "m.png", wide)
   fails("must be square, or of its photo's size", masks=data / "wide")
   save(data / "short" / "0.png", np.zeros((8, 8), np.uint8))
   fails("two sizes must be equal", labels=data / "short")
