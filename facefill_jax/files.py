@@ -60,9 +60,10 @@ def replacing(target: PathLike) -> Iterator[Path]:
   target = Path(target)
   part = _beside(target, _PART)
   try:
-    yield part
-    sync(part)
-    os.replace(part, target)
+    with _named(target):
+      yield part
+      sync(part)
+      os.replace(part, target)
   finally:
     part.unlink(missing_ok=True)
   sync(target.parent)
@@ -111,20 +112,32 @@ def replacing_directory(
   shutil.rmtree(new, ignore_errors=True)  # of a process that was killed here
   new.mkdir()
   try:
-    yield new
-    if replaced is not None and target.is_dir():
-      _take_over(target, new, replaced)
-    for path in [*new.rglob("*"), new]:
-      if not path.is_symlink():
-        sync(path)
-    if target.exists():
-      shutil.rmtree(old, ignore_errors=True)
-      target.rename(old)
-    new.rename(target)
+    with _named(target):
+      yield new
+      if replaced is not None and target.is_dir():
+        _take_over(target, new, replaced)
+      for path in [*new.rglob("*"), new]:
+        if not path.is_symlink():
+          sync(path)
+      if target.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+      new.rename(target)
   finally:
     shutil.rmtree(new, ignore_errors=True)
   sync(target.parent)
   shutil.rmtree(old, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _named(target: PathLike) -> Iterator[None]:
+  """Errors of writing, as of a full disk, name no file by themselves."""
+  try:
+    yield
+  except OSError as error:
+    if error.errno is not None and error.filename is None:
+      error.filename = os.fspath(target)
+    raise
 
 
 def _take_over(old: Path, new: Path, replaced: Collection[str]) -> None:
@@ -166,15 +179,19 @@ def check_writable(target: PathLike) -> None:
   if length > NAME_BYTES:
     raise OSError(f"{target}: its name has {length} bytes; {NAME_BYTES} are possible")
   if not target.parent.is_dir():
-    raise FileNotFoundError(f"{target}: no such folder: {target.parent}")
+    raise FileNotFoundError(f"{target}: no such folder {target.parent}")
   if target.is_dir():
     raise IsADirectoryError(f"{target}: is a directory")
   if not os.access(target.parent, os.W_OK | os.X_OK):
     raise PermissionError(f"{target}: no permission to write in {target.parent}")
 
 
-def check_writable_directory(target: PathLike) -> None:
+def check_writable_directory(target: PathLike, replaced: bool) -> None:
   """Before any work: whether a directory can be written here; it and its parents may be missing.
+
+  Args:
+    target: the directory.
+    replaced: whether it will be replaced as a whole, which takes a rename beside it.
 
   Raises:
     OSError: as `check_writable`.
@@ -190,8 +207,7 @@ def check_writable_directory(target: PathLike) -> None:
       break
   if not folder.is_dir():
     raise NotADirectoryError(f"{target}: cannot be made: {folder} is no directory")
-  # A directory is replaced by a rename beside it.
-  for place in {folder, folder.parent} if folder == target else {folder}:
+  for place in {folder, folder.parent} if folder == target and replaced else {folder}:
     if not os.access(place, os.W_OK | os.X_OK):
       raise PermissionError(f"{target}: no permission to write in {place}")
 

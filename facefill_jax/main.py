@@ -7,6 +7,7 @@ import sys
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
 
+from facefill_jax.data import notices
 from facefill_jax.training.interruption import Interruption, Stopped
 
 _CONFIG = config_flags.DEFINE_config_file(
@@ -38,7 +39,7 @@ def run(argv: list[str]) -> int:
   logging.set_verbosity(logging.WARNING if _DEBUG.value else logging.FATAL)
   interruption = Interruption()
   try:
-    with interruption.handled():
+    with interruption.handled(), notices.printed():
       _train(interruption)
   except Stopped as stopped:
     _say(stopped)

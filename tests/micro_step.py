@@ -102,6 +102,7 @@ def moved(program: str) -> set[str]:
 
 def largest_move(a, b) -> float:
   """The largest difference between two trees of arrays."""
+  a, b = jax.device_get((a, b))  # they may lie on other devices
   return max(jax.tree.leaves(jax.tree.map(lambda x, y: float(np.abs(x - y).max()), a, b)))
 
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -41,16 +42,20 @@ def test_check_writable(tmp_path):
 
 def test_check_writable_directory(tmp_path, monkeypatch):
   (tmp_path / "file").touch()
-  files.check_writable_directory(tmp_path / "a" / "b")
-  files.check_writable_directory(tmp_path)
+  files.check_writable_directory(tmp_path / "a" / "b", replaced=True)
+  files.check_writable_directory(tmp_path, replaced=True)
   with pytest.raises(OSError, match="256 bytes"):
-    files.check_writable_directory(tmp_path / ("x" * 256))
+    files.check_writable_directory(tmp_path / ("x" * 256), replaced=True)
   with pytest.raises(NotADirectoryError, match="file is no directory"):
-    files.check_writable_directory(tmp_path / "file" / "a")
+    files.check_writable_directory(tmp_path / "file" / "a", replaced=True)
   monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(tmp_path))
   for path in (tmp_path, tmp_path / "a" / "b"):
     with pytest.raises(PermissionError, match=f"no permission to write in {tmp_path}"):
-      files.check_writable_directory(path)
+      files.check_writable_directory(path, replaced=True)
+  (tmp_path / "in").mkdir()
+  files.check_writable_directory(tmp_path / "in", replaced=False)
+  with pytest.raises(PermissionError, match=f"no permission to write in {tmp_path}"):
+    files.check_writable_directory(tmp_path / "in", replaced=True)
   with pytest.raises(PermissionError, match="no permission"):
     files.check_writable(tmp_path / "a.png")
 
@@ -110,6 +115,13 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
   with files.locked(path, "in use"):
     assert f"process {os.getpid()} " in path.read_text()
   assert path.read_text() == ""
+
+
+def test_a_full_disk_names_the_target(tmp_path):
+  for replacing in (files.replacing, files.replacing_directory):
+    with pytest.raises(OSError, match=r"No space left.*a\.out"), replacing(tmp_path / "a.out"):
+      raise OSError(errno.ENOSPC, "No space left on device")
+  assert os.listdir(tmp_path) == []
 
 
 def test_paths_as_people_write_them(monkeypatch):

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import jax
+import micro_step
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding
@@ -10,8 +11,6 @@ from jax.sharding import PartitionSpec as P
 
 from facefill_jax import sharding
 from facefill_jax.models.networks import abstract_params
-
-LOSSES = {"cross_entropy_hole": 2.0, "cross_entropy_known": 1.0, "dice": 1.0, "adversarial": 0.1}
 
 
 def mesh_of(count):

@@ -13,7 +13,7 @@ from facefill_jax.models import networks as networks_lib
 from facefill_jax.models.cnn_branch import CnnBranch
 from facefill_jax.models.vit_branch import VitBranch
 from facefill_jax.stages import optimisers, step
-from facefill_jax.stages.stage import Judges, make_stage
+from facefill_jax.stages.stage import OBJECTIVES, Judges, make_stage
 
 PARTS = ("CNN branch", "ViT branch", "fusion + decoder", "layout network", "generator", "critic",
          "both stages")  # fmt: skip
@@ -89,15 +89,8 @@ def training_gflop(size: str, resolution: int, losses, batch: int = 2) -> dict[s
   return result
 
 
-LOSSES = {
-  networks_lib.LAYOUT: {
-    "cross_entropy_hole": 1, "cross_entropy_known": 1, "dice": 1, "adversarial": 1,
-  },
-  networks_lib.TEXTURE: {
-    "known_l1": 1, "hole_l1": 1, "coarse_l1": 1, "perceptual": 1, "style": 0, "adversarial": 1,
-    "layout_consistency": 1, "feature_matching": 0, "diversity": 0,
-  },
-}  # fmt: skip
+LOSSES = {name: dict.fromkeys(OBJECTIVES[name].TERMS, 1) for name in networks_lib.STAGES}
+LOSSES[networks_lib.TEXTURE] |= {"style": 0, "feature_matching": 0, "diversity": 0}
 """Which terms the training cost includes; the adversary is WGAN-GP, its penalty at each step."""
 
 

@@ -8,6 +8,7 @@ import click
 
 from facefill_jax import __version__
 from facefill_jax.cli import failures
+from facefill_jax.data import notices
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
   """
   options = {"verbose": False}
   try:
-    result = _commands().main(argv, prog_name="facefill", standalone_mode=False, obj=options)
+    with notices.printed():
+      result = _commands().main(argv, prog_name="facefill", standalone_mode=False, obj=options)
     return result if isinstance(result, int) else 0
   except click.exceptions.NoArgsIsHelpError as error:
     error.show()  # many lines, and wanted

@@ -10,7 +10,7 @@ import click
 
 from facefill_jax.cli import data_agreement, data_label, data_show
 from facefill_jax.cli.failures import InputFailure, input_failures
-from facefill_jax.cli.paths import FilePath
+from facefill_jax.cli.paths import FilePath, check_new_directory
 
 _DIR = FilePath()
 _LISTED = 20  # problems that are printed one by one
@@ -56,6 +56,7 @@ def build(
   if name not in builders.NAMES:
     raise click.UsageError(f"{name!r} is not one of {', '.join(builders.NAMES)}")
   _check_apart(target, origin, labels)
+  check_new_directory(target)
   with input_failures():
     source = builders.open_originals(name, str(origin), labels=str(labels or ""), size=size)
     with _progress("building") as progress:

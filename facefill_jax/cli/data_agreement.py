@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli.failures import input_failures
-from facefill_jax.cli.paths import FilePath, SourceName
+from facefill_jax.cli.paths import FilePath, SourceName, check_new_directory
 
 _DIR = FilePath(file_okay=False)
 
@@ -29,6 +29,8 @@ def agreement(options, labels, truth, confidence, vocabulary, target, verbose) -
   commonest mistakes. Only what both hold is compared, and pixels that TRUTH leaves void are not.
   """
   options["verbose"] = verbose
+  if target:
+    check_new_directory(target)
   with input_failures():
     from facefill_jax.filling import labelling
 

@@ -8,7 +8,7 @@ import click
 from facefill_jax.cli import devices
 from facefill_jax.cli.failures import InputFailure, SomeFailed, input_failures
 from facefill_jax.cli.models import MODEL, model_failures
-from facefill_jax.cli.paths import FilePath, SourceName
+from facefill_jax.cli.paths import FilePath, SourceName, check_new_directory
 
 _DIR = FilePath(file_okay=False)
 
@@ -45,6 +45,8 @@ def label(
     raise InputFailure(str(error)) from error
   if confidence and confidence.absolute() == labels.absolute():
     raise click.UsageError("--confidence and --to are the same directory: keep the two apart")
+  for directory in filter(None, (labels, confidence)):
+    check_new_directory(directory)
   devices.prepare(no_compile_cache)
   labeller = _labeller(model, batch_size)
   failed = _run(labeller, source, labels, confidence)

@@ -4,7 +4,7 @@ import click
 import numpy as np
 
 from facefill_jax.cli.failures import InputFailure
-from facefill_jax.cli.paths import FilePath, SourceName
+from facefill_jax.cli.paths import FilePath, SourceName, check_new_file
 
 _TEXT = 14  # pixels of the line under a picture
 _GAP = 4
@@ -41,10 +41,7 @@ def show(
   options["verbose"] = verbose
   if output.suffix.lower() != ".png":
     raise click.UsageError(f"{output}: the sheet is written as .png")
-  if not output.absolute().parent.is_dir():
-    raise click.UsageError(f"{output}: no such folder {output.parent}")
-  if output.exists() and not overwrite:
-    raise click.UsageError(f"{output}: exists; give --overwrite to replace it")
+  check_new_file(output, overwrite)
   from facefill_jax.data.opening import open_source
   from facefill_jax.data.sources import spread
   from facefill_jax.filling import photo_files, photo_output

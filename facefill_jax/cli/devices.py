@@ -6,7 +6,7 @@ from facefill_jax.cli.failures import InputFailure
 
 no_compile_cache = click.option(
   "--no-compile-cache", is_flag=True,
-  help="Keep no compiled programs; see FACEFILL_COMPILE_CACHE in the README.",
+  help="Keep no compiled programs on disk; FACEFILL_COMPILE_CACHE=off does the same.",
 )  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def _check_usage(context, given) -> None:
   out = given["out"]
   if not out.absolute().parent.is_dir():
     fail(f"{out}: no such folder {out.parent}")
-  check_new_directory(out)
+  check_new_directory(out, replaced=True)
   if out.exists():
     if not out.is_dir() or (any(out.iterdir()) and not _is_run(out)):
       fail(f"{out}: exists and holds no run: it is not replaced")
@@ -140,7 +140,8 @@ def _pairs(given):
   source = pairs.open_photos(given["photos"], size, labels)
   ids = pairs.ids_of(source)
   if given["masks"] is not None:
-    chosen = holes.FolderHoles(given["masks"], ids)
+    drawn = given["photos"].startswith(pairs.DRAWN)  # their ids are no names
+    chosen = holes.FolderHoles(given["masks"], () if drawn else ids)
   else:
     chosen = holes.ProtocolHoles(given["protocol"], given["seed"], size, labels, ids)
   known = pairs.is_labelled(given["photos"], source, labels)

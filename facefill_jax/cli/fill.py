@@ -30,9 +30,9 @@ _FILE = FilePath()
 @click.option("-o", "--output", type=_FILE, help="Default: PHOTO's name with .filled.png.")
 @click.option(
   "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
-  help="Another seed is another answer.",
+  help="A different seed gives a different fill.",
 )  # fmt: skip
-@click.option("--layout", type=_FILE, help="Fill by this layout, an edited --save-layout.")
+@click.option("--layout", type=_FILE, help="Use this layout, such as an edited --save-layout.")
 @click.option("--save-layout", type=_FILE, help="Write the layout that was used, as PNG.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @devices.no_compile_cache
@@ -41,7 +41,9 @@ _FILE = FilePath()
 def fill(options, photo, mask, output, save_layout, overwrite, no_compile_cache, **given) -> None:
   """Fill the hole in PHOTO: the white part of MASK, a picture of the same size.
 
-  Every pixel outside the hole comes back as it was (not in JPEG files: they cannot keep pixels).
+  Every pixel outside the hole comes back as it was, with its transparency and its 16 bits, if the
+  output format can hold them (JPEG changes every pixel a little). Orientation is applied; EXIF data
+  is kept without thumbnails, which show the photo as it was.
   """
   options["verbose"] = given["verbose"]
   output = output or photo.with_name(f"{photo.stem}.filled.png")

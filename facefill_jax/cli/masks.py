@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from facefill_jax.cli.failures import InputFailure, input_failures
-from facefill_jax.cli.paths import FilePath, SourceName
+from facefill_jax.cli.paths import FilePath, SourceName, check_new_directory, check_new_file
 
 _FILE = FilePath()
 _COUNTED = 1000  # masks drawn for `stats`
@@ -61,6 +61,7 @@ def build(options, protocol, directory, count, size, seed, labels, overwrite, ve
   chosen = _open(protocol, labels)
   if count is None and chosen.count is None:
     raise click.UsageError(f"{protocol} has no end: give --count", click.get_current_context())
+  check_new_directory(directory)
   with input_failures():
     try:
       made = files.build(
@@ -168,10 +169,7 @@ def _check_output(output: Path, overwrite: bool) -> None:
     photo_output.check_output(output)
   except photo_files.PhotoError as error:
     raise click.UsageError(str(error), context) from error
-  if not output.parent.is_dir():
-    raise click.UsageError(f"{output}: no such folder {output.parent}", context)
-  if output.is_dir() or (output.exists() and not overwrite):
-    raise click.UsageError(f"{output}: exists; give --overwrite to replace it", context)
+  check_new_file(output, overwrite)
 
 
 def _tell(done: int) -> None:

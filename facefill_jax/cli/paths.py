@@ -58,18 +58,18 @@ def check_new_file(path: Path, overwrite: bool) -> None:
     )
 
 
-def check_new_directory(path: Path) -> None:
-  """Before any work: the directory can be written. Raises as `check_new_file`."""
+def check_new_directory(path: Path, replaced: bool = False) -> None:
+  """Before any work: the directory can be written, or replaced. Raises as `check_new_file`."""
   with _refusals():
-    files.check_writable_directory(path)
+    files.check_writable_directory(path, replaced)
 
 
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
-  """A place that is not there is a usage error; one that cannot be written, the input's."""
+  """A place that is not there is a usage error; one that cannot be written is the input's fault."""
   try:
     yield
-  except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+  except (FileNotFoundError, IsADirectoryError) as error:
     raise click.UsageError(str(error), click.get_current_context()) from error
   except OSError as error:
     raise InputFailure(str(error)) from error

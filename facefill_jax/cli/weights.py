@@ -1,4 +1,4 @@
-"""facefill weights: networks that judge fills, from their projects' files; and smaller models."""
+"""facefill weights: converts the weights that metrics need, and packs models for publishing."""
 
 import click
 
@@ -14,13 +14,13 @@ _verbose = click.option("-v", "--verbose", is_flag=True, help="Show a traceback 
 
 @click.group()
 def weights() -> None:
-  """Weights of the networks that judge fills, and of models. Nothing is ever downloaded."""
+  """Convert the weights that metrics need, and pack models. Nothing is ever downloaded."""
 
 
 @weights.command()
 @click.argument("kind")
 @click.argument("files", type=_FILE, nargs=-1, required=True, metavar="FILE [FILE ...]")
-@click.option("--to", "directory", type=_DIR, metavar="DIR", help=f"Written here. {_WHERE}")
+@click.option("--to", "directory", type=_DIR, metavar="DIR", help=f"Output directory. {_WHERE}")
 @click.option("--overwrite", is_flag=True, help="Replace what exists.")
 @_verbose
 @click.pass_obj
@@ -51,11 +51,11 @@ def convert(options, kind, files, directory, overwrite, verbose) -> None:
 
 
 @weights.command()
-@click.option("--in", "directory", type=_DIR, metavar="DIR", help=f"Looked at. {_WHERE}")
+@click.option("--in", "directory", type=_DIR, metavar="DIR", help=f"Directory to look in. {_WHERE}")
 @_verbose
 @click.pass_obj
 def show(options, directory, verbose) -> None:
-  """Say which weights are there and whole, and which metrics go without the others.
+  """List which weights are installed and intact, and which metrics need the missing ones.
 
   Exit code 3 if any file is damaged.
   """
@@ -83,15 +83,20 @@ def show(options, directory, verbose) -> None:
 @weights.command()
 @click.argument("model", type=MODEL)
 @click.option(
-  "--to", "target", type=FilePath(remote=True), required=True, metavar="DIR", help="Written here."
+  "--to",
+  "target",
+  type=FilePath(remote=True),
+  required=True,
+  metavar="DIR",
+  help="Output directory.",
 )
 @click.option("--card", type=_FILE, metavar="FILE", help="Markdown, its README.md: what it is, "
-              "what it learned from, how good it is and what it must not be used for.")  # fmt: skip
+              "what it was trained on, how good it is, what it must not be used for.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace a model that exists.")
 @_verbose
 @click.pass_obj
 def pack(options, model, target, card, overwrite, verbose) -> None:
-  """Write a copy of MODEL in bfloat16: half the size, to be handed on."""
+  """Write a copy of MODEL in bfloat16: half the size, for publishing."""
   options["verbose"] = verbose
   from facefill_jax.filling import model_files
 
@@ -99,7 +104,7 @@ def pack(options, model, target, card, overwrite, verbose) -> None:
     raise click.UsageError(
       f"{target}: exists; give --overwrite to replace it", click.get_current_context()
     )
-  check_new_directory(target)
+  check_new_directory(target, replaced=True)
   try:
     text = card.read_text(encoding="utf-8") if card else None
   except (OSError, ValueError) as error:

@@ -38,7 +38,7 @@ class FolderHoles:
 
     Args:
       directory: of the masks.
-      photo_ids: relative paths of all photos.
+      photo_ids: relative paths of all photos; () if they have no names, and go by order.
 
     Raises:
       ValueError: it does not exist, it or a sub-folder holds no pictures, a file name fits two
@@ -118,6 +118,11 @@ class FolderHoles:
       pairings[name] = found, own
     having = [photo for found, _ in pairings.values() for photo in found.file_of]
     if not having:
+      if photo_ids:
+        _log.warning(
+          "masks: none in %s is named as a photo: taken in order, %s first for %s",
+          self._masks.path, self.name(self.bins[0], 0), photo_ids[0],
+        )  # fmt: skip
       return None
     # Masks sorted into bins by their hole share: each photo is in one of them, and nothing else is.
     sorted_once = len(having) == len(set(having)) == len(photo_ids) == len(self._masks)

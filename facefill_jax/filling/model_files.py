@@ -268,7 +268,7 @@ Of facefill_jax, size `{config["size"]}`, trained at {config["resolution"]} px: 
 - Framing of the training faces: {config.get("framing", {}).get("kind", "not said")}
 
 Fill a photo (white in the mask = hole): `facefill fill PHOTO MASK --model DIR -o OUT`.
-What it paints is a guess, and no evidence of what was there. It knows only faces like those of its
-training data. The licence of these weights follows from that data, and is not the code's.
+What it paints is a guess, not evidence of what was there. It only knows faces like those in its
+training data. The licence of these weights follows from that data, not from the code's licence.
 Check the files with `sha256sum -c SHA256SUMS`.
 """

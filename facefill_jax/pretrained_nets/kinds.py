@@ -1,4 +1,4 @@
-"""What each kind of weights is: its arrays, where they come from, and what they are good for."""
+"""What each kind of weights is: its arrays, who publishes it, and which metrics need it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -1,10 +1,10 @@
-"""Networks that judge fills: their weights, converted once, checked at every load.
+"""Weights of the networks that metrics need: converted once, checked at every load.
 
     DIR/<kind>.safetensors    the arrays under their project's names and shapes, float32
     DIR/<kind>.sha256         the SHA-256 of that file, as `sha256sum` writes it
 
-Nothing is ever fetched: a person gets the files from their projects, under their terms, and
-`convert` checks and copies them. Without a kind's file its metrics are not computed.
+Nothing is ever downloaded: users get the files from the projects that publish them, under their
+terms, and `convert` checks and copies them. Metrics whose file is missing are not computed.
 """
 
 import hashlib

@@ -35,8 +35,8 @@ class Stage:
     optimiser, critic_optimiser: numbers; `make` makes them.
     weights: weight of each generator term, by name.
     adversary: "wgan_gp" or "hinge_r1".
-    penalty: weight of the gradient penalty, wgan_gp's or hinge_r1's; penalty_every: it is asked at
-      every so many steps, as many times as strong.
+    penalty: weight of the gradient penalty, wgan_gp's or hinge_r1's; penalty_every: steps from one
+      to the next (lazy regularisation), each so many times as strong.
     drift: weight of the squared real score, with wgan_gp.
     generator_every: critic steps per generator step.
     micro_batches: parts of a batch whose gradients are summed; the step is the same, to rounding.

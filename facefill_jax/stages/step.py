@@ -107,7 +107,10 @@ def train_step(
 
 
 def computed(stage: Stage, step: int, metrics: dict[str, Array]) -> dict[str, Array]:
-  """The metrics of a stage's step `step` without the zeros that stand for what it did not ask."""
+  """The metrics that a stage's step `step` computed: without the zeros that stand for others.
+
+  Those are the penalty between the steps that have one, and the generator's while it rests.
+  """
   left_out = set()
   if step % stage.penalty_every:
     left_out.add("critic/penalty")

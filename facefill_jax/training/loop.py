@@ -60,7 +60,7 @@ def train(
     Stopped: as asked, after a checkpoint.
   """
   directory = files.to_path(from_config.full_path(str(directory)))
-  workdir.check_free(directory)
+  workdir.check(directory)
   run = Run(config, directory)
   with (
     workdir.opened(directory),

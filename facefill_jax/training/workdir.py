@@ -31,11 +31,19 @@ def opened(workdir: epath.Path) -> Iterator[None]:
     yield
 
 
-def check_free(workdir: epath.Path) -> None:
-  """Raises ValueError if another run is at work there; before data are opened, which takes long."""
-  if not files.is_remote(workdir) and (workdir / LOCK).exists():
-    with _one_line(workdir), _locked(workdir):
-      pass
+def check(workdir: epath.Path) -> None:
+  """Before data are opened, which takes long: whether a run can begin there.
+
+  Raises:
+    ValueError: as `opened`.
+  """
+  with _one_line(workdir):
+    _check_folders(workdir)
+    if not workdir.exists():
+      files.check_writable_directory(workdir)
+    elif not files.is_remote(workdir) and (workdir / LOCK).exists():
+      with _locked(workdir):
+        pass
 
 
 def _locked(workdir: epath.Path):

@@ -29,7 +29,9 @@ def places(tmp_path, monkeypatch):
 def test_what_it_says(places, capsys):
   command = ["data", "agreement", "labels", "truth", "--confidence", "sure", "--to", "tables"]
   assert main(command) == 0
-  said = capsys.readouterr().out
+  captured = capsys.readouterr()
+  said = captured.out
+  assert "warning: labels: 1 of 3 photos has no label map in labels" in captured.err
   assert "2 photos: 75.00% of the pixels right, mean IoU 0.7500, 0.00% left void" in said
   assert "hair           50.000%  0.5000   50.0%  hat 50.0%" in said
   assert "calibration error 0.0500" in said  # a quarter of the pixels is .2 sure and never right
@@ -59,6 +61,7 @@ def test_mistakes(places, capsys):
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1 and all(word in said[0] for word in words), said
 
+  (places / "truth" / "more.png").unlink()  # or there is a warning before each mistake
   failed("labels", "nowhere", words=["nowhere does not exist"])
   failed("labels", "truth", "--vocabulary", "x", words=["'x' is not one of celebamask_hq"])
   failed("labels", "truth", "--vocabulary", "lapa_11", words=["0.png", "lapa_11 are 0..10"])

@@ -30,7 +30,12 @@ def show(*more):
 
 def test_the_sheet(folder, capsys):
   assert show("--columns", "2") == 0
-  assert capsys.readouterr().err == "wrote sheet.png: 3 of 3 photos\n"
+  said = capsys.readouterr().err.splitlines()
+  assert said == [
+    "warning: labels: 1 of 3 photos has no label map in labels, for example 1.png: they count as "
+    "unlabelled",
+    "wrote sheet.png: 3 of 3 photos",
+  ]
   sheet = np.asarray(Image.open(folder / "sheet.png"))
   assert sheet.shape == (2 * ROW, 2 * (COLUMN + 4) - 4, 3)
   for i, (top, left) in enumerate(((0, 0), (0, COLUMN + 4), (ROW, 0))):

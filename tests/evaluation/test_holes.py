@@ -59,9 +59,14 @@ def test_a_photo_without_a_mask_is_refused_where_others_have_one(tmp_path):
     FolderHoles(bins, PHOTOS[:2])
 
 
-def test_masks_of_other_names_go_in_order(tmp_path):
+def test_masks_of_other_names_go_in_order_and_it_is_said(tmp_path, caplog):
   holes = FolderHoles(folder(tmp_path, "m10.png", "m9.png"), PHOTOS)
   assert rows(holes) == [2, 1, 2]
+  (line,) = (record.getMessage() for record in caplog.records)
+  assert line.endswith("is named as a photo: taken in order, m9.png first for 3.jpg")
+  caplog.clear()
+  holes = FolderHoles(folder(tmp_path / "numbers", "0.png", "2.png"), ())  # drawn: no names
+  assert rows(holes) == [1, 2, 1] and not caplog.records
 
 
 def test_bins_by_name(tmp_path):
@@ -90,7 +95,8 @@ def test_what_lies_beside_bins(tmp_path, caplog, zipped):
         archive.write(path, path.relative_to(place))
     place = tmp_path / "m.zip"
   assert FolderHoles(place, PHOTOS).bins == ("2-10", "10-20")
-  (line,) = (record.getMessage() for record in caplog.records)
+  line, order = (record.getMessage() for record in caplog.records)
+  assert "taken in order, 2-10/m.png first" in order
   assert "1 picture beside the sub-folders of" in line and "for example beside.png" in line
 
 

@@ -4,12 +4,12 @@ import hashlib
 import json
 import struct
 
+import fake_bucket
 import jax
 import ml_dtypes
 import numpy as np
 import pytest
 import safetensors.numpy
-from etils.epath import backend, gpath
 
 from facefill_jax.filling import model_files
 from facefill_jax.models import networks
@@ -193,21 +193,7 @@ def test_what_is_not_of_the_model_survives_a_new_one(model, params):
 
 
 def test_a_model_in_a_bucket(params, tmp_path, monkeypatch):
-  """The bucket is a local folder behind the interface that epath has for remote files."""
-
-  class Folder(type(backend.os_backend)):
-    pass
-
-  def local(name):
-    method = getattr(backend.os_backend, name)
-    return lambda self, path, *args, **kwargs: method(
-      str(path).replace("gs://bucket", str(tmp_path / "bucket")), *args, **kwargs
-    )
-
-  for name in ("exists", "isdir", "listdir", "open", "mkdir", "remove", "makedirs", "stat"):
-    if hasattr(backend.os_backend, name):
-      setattr(Folder, name, local(name))
-  monkeypatch.setitem(gpath._PREFIX_TO_BACKEND, "gs", Folder())
+  fake_bucket.install(monkeypatch, tmp_path)
   where, bucket = "gs://bucket/run/model", tmp_path / "bucket" / "run" / "model"
   model_files.save_model(where, params, CONFIG)
   config, loaded = model_files.load_model(where)

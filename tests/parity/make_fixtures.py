@@ -157,8 +157,8 @@ def main() -> None:
 def _compact(text: str) -> str:
   """Lists of numbers on one line each."""
   number = r"-?[\d.e+-]+"
-  squeeze = lambda found: re.sub(r"\s+", " ", found.group())  # noqa: E731
-  return re.sub(rf"\[\s+{number}(,\s+{number})*\s+\]", squeeze, text)
+  lists = rf"\[\s+{number}(,\s+{number})*\s+\]"
+  return re.sub(lists, lambda found: re.sub(r"\s+", " ", found.group()), text)
 
 
 if __name__ == "__main__":

@@ -161,9 +161,10 @@ def test_unknown_kinds_name_the_valid_ones(tmp_path):
 
 def test_what_is_there_is_kept(face, sources):
   before = {p.name: p.read_bytes() for p in face.iterdir()}
-  again = lambda **options: weights.convert(  # noqa: E731
-    "mobileface", [sources / "other.params"], face, **options
-  )
+
+  def again(**options):
+    return weights.convert("mobileface", [sources / "other.params"], face, **options)
+
   (sources / "other.params").write_bytes(mxnet_file({k: x + 1 for k, x in FACE.items()}))
   with pytest.raises(weights.ExistsError, match="exists; give --overwrite"):
     again()

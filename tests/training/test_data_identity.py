@@ -1,13 +1,15 @@
 """Whether a run resumes, or starts from, the data that it was trained on."""
 
+import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import short_run
 from drawn_sets import save
 
-from facefill_jax.training import from_config
+from facefill_jax.training import from_config, restoring
 from facefill_jax.training.batches import Feed
 from facefill_jax.training.data_identity import check_resumed, check_started
 
@@ -173,3 +175,17 @@ def test_a_start_from_a_run_that_knew_other_faces(faces, tmp_path):
   trained, kept = lines(feed(faces, seed=5))
   assert "of the faces that runs/a held out are trained on now" in trained
   assert "held-out faces were not held out by runs/a" in kept
+
+
+def test_a_checkpoint_tells_its_data(faces, tmp_path):
+  make_faces(tmp_path / "b", range(10, 18))
+  c = short_run.config(texture_starts_at_images=0)
+  plan, _ = from_config.make_plan(c)
+  run, other = (
+    SimpleNamespace(config=c, plan=plan, feed=feed(root), workdir="runs/a")
+    for root in (faces, tmp_path / "b")
+  )
+  record = json.loads(json.dumps(restoring.record(run, 3)))
+  restoring.check_same(run, 3, record)
+  with pytest.raises(ValueError, match="runs/a holds a run on other data"):
+    restoring.check_same(other, 3, record)

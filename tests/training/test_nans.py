@@ -95,15 +95,20 @@ def test_a_gradient_of_a_parameter_alone():
 
 
 def test_a_gradient_that_the_loss_makes():
-  net = Root()
-  loss = lambda p, x: jnp.sqrt(0.0 * net.apply({"params": p}, x)).sum()  # noqa: E731
+  def loss(p, x):
+    return jnp.sqrt(0.0 * Root().apply({"params": p}, x)).sum()
+
   assert culprit(apply=loss).startswith("the gradient that reaches toy is nan (backward, 3 of 3")
 
 
 def test_within_a_penalty_a_condition_a_loop_and_a_checkpoint():
   def loss(rule, p, x):
-    apply = lambda p, x: Root(rule).apply({"params": p}, x).sum()  # noqa: E731
-    penalty = lambda: jnp.square(jax.grad(apply, 1)(p, x)).sum()  # noqa: E731
+    def apply(p, x):
+      return Root(rule).apply({"params": p}, x).sum()
+
+    def penalty():
+      return jnp.square(jax.grad(apply, 1)(p, x)).sum()
+
     again = jax.checkpoint(lambda total, one: (total + apply(p, one[None]), None))
     total, _ = jax.lax.scan(again, 0.0, x)
     return total + jax.lax.cond(x[0, 0] < 5, penalty, lambda: 0.0)

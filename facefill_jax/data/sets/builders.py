@@ -15,11 +15,16 @@ from facefill_jax.data.sets.celebamask_hq import CelebAMaskHQ
 from facefill_jax.data.sets.ffhq import FFHQ
 from facefill_jax.data.sets.folder_faces import FolderFaces
 
-NAMES = ("celebamask_hq", "ffhq", "folder_faces", "celeb_a", "celeb_a_hq")
-OFFICIAL_COUNTS = {
-  "celebamask_hq": 30_000, "ffhq": 70_000, "celeb_a": 202_599, "celeb_a_hq": 30_000,
-}  # fmt: skip
-"""How many photos a whole set has."""
+SETS = {
+  "celebamask_hq": (CelebAMaskHQ, 30_000),
+  "ffhq": (FFHQ, 70_000),
+  "folder_faces": (FolderFaces, None),
+  "celeb_a": (CelebA, 202_599),
+  "celeb_a_hq": (CelebAHQ, 30_000),
+}
+"""By name: what opens a set, from its path and `size`; how many photos the whole set has."""
+NAMES = tuple(SETS)
+OFFICIAL_COUNTS = {name: count for name, (_, count) in SETS.items() if count}
 
 
 def open_originals(name: str, path: str, *, labels: str = "", size: int):
@@ -36,12 +41,6 @@ def open_originals(name: str, path: str, *, labels: str = "", size: int):
   """
   if name not in NAMES:
     raise ValueError(f"data set {name!r} is not one of {', '.join(NAMES)}")
-  if name == "folder_faces":
-    return FolderFaces(path, labels, size=size)
-  if labels:
+  if labels and name != "folder_faces":
     raise ValueError(f"labels: only folder_faces takes them apart from its photos, {name} does not")
-  if name == "celebamask_hq":
-    return CelebAMaskHQ(path, size=size)
-  if name == "ffhq":
-    return FFHQ(path, size=size)
-  return CelebA(path) if name == "celeb_a" else CelebAHQ(path)
+  return SETS[name][0](path, size=size, **({"labels": labels} if labels else {}))

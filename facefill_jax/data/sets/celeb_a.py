@@ -11,6 +11,6 @@ from facefill_jax.data.sets.tfds_faces import TfdsFaces
 class CelebA(TfdsFaces):
   """TFDS's celeb_a. All photos are unlabelled."""
 
-  def __init__(self, path: str):
-    """path: the prepared directory, such as ~/tensorflow_datasets/celeb_a/2.1.0."""
+  def __init__(self, path: str, *, size: int = 0):
+    """path: the prepared directory, such as ~/tensorflow_datasets/celeb_a/2.1.0; size: any."""
     super().__init__(path, "celeb_a")

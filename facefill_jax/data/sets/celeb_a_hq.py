@@ -11,6 +11,6 @@ from facefill_jax.data.sets.tfds_faces import TfdsFaces
 class CelebAHQ(TfdsFaces):
   """TFDS's celeb_a_hq, of any size."""
 
-  def __init__(self, path: str):
-    """path: the prepared directory, such as ~/tensorflow_datasets/celeb_a_hq/256/2.0.0."""
+  def __init__(self, path: str, *, size: int = 0):
+    """path: the prepared directory, such as .../celeb_a_hq/256/2.0.0; size: any."""
     super().__init__(path, "celeb_a_hq")

@@ -100,15 +100,15 @@ class CelebAMaskHQ:
     bare = [photo for photo in self.ids if photo not in self._parts]
     cut = [photo for photo in self.ids if SKIN not in self._parts.get(photo, {SKIN: ""})]
     stray = sorted(set(self._parts) - set(self._photos), key=int)
-    of = f"of {count(self.ids, 'photo')} have"
-    remarks = []
+    unlabelled, remarks = [], []
     if bare:
-      remarks.append(f"{len(bare)} {of} no parts, for example {bare[0]}: they count as unlabelled")
+      unlabelled.append(f"{len(bare)} without parts, for example {bare[0]}")
     if cut:
-      remarks.append(
-        f"{len(cut)} {of} parts but no skin, for example {cut[0]}: not unpacked whole, they count "
-        "as unlabelled"
+      unlabelled.append(
+        f"{len(cut)} with parts but no skin, not unpacked whole, for example {cut[0]}"
       )
+    if unlabelled:
+      remarks = [f"{' and '.join(unlabelled)}, of {count(self.ids, 'photo')}: unlabelled"]
     if stray:
       remarks.append(f"parts of {count(stray, 'photo')} not there, for example {stray[0]}")
     return "; ".join(remarks)

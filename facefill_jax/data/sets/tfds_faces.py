@@ -3,10 +3,12 @@
 What TFDS keeps in such a set decides what a photo comes with:
   labels      of a feature `layout`, uint8 (h, w) of our class ids, as in sets that we built; other
               sets count as unlabelled, for the classes of their maps are not ours
-  landmarks   of a feature `landmarks`, as in ours and in celeb_a
+  landmarks   of a feature `landmarks`, as in ours and in celeb_a; those outside of their photo are
+              of another frame (celeb_a before its alignment, say) and left out
 TFDS keeps no file names: ids are places in TFDS's order, the same for the same version of the set.
 """
 
+import logging
 import zlib
 
 import numpy as np
@@ -19,6 +21,7 @@ from facefill_jax.labels import VOID, check_labels
 
 POINTS = ("lefteye", "righteye", "nose", "leftmouth", "rightmouth")  # left as seen
 LAYOUT = "layout"
+_log = logging.getLogger(__name__)
 
 
 class TfdsFaces:
@@ -40,6 +43,7 @@ class TfdsFaces:
     self._records = Prepared(path)
     if name and self._records.name != name:
       raise ValueError(f"{path}: holds the TFDS set {self._records.name!r}, not {name!r}")
+    self._said = False
     self.name, self.ids = self._records.name, self._records.ids
     self.numbers = [0] * len(self.ids)
     parts = self._records.splits if self.name == "celeb_a" else [""] * len(self.ids)
@@ -58,9 +62,15 @@ class TfdsFaces:
     try:
       photo, size = read_photo(features[self._records.image])
       item = {"photo": photo, "labels": _layout(features, size), "id": self.ids[index]}
-      return item | _landmarks(features)
+      landmarks = _landmarks(features)
     except DAMAGED as error:
       raise BadRecordError(f"{where} cannot be decoded: {reason(error)}") from error
+    if landmarks is None or _is_inside(landmarks, size):
+      return item if landmarks is None else item | {"landmarks": landmarks}
+    if not self._said:
+      self._said = True
+      _log.warning("%s: landmarks outside of the photo are left out; others may be, too", where)
+    return item
 
 
 def _layout(features: dict, size: tuple[int, int]) -> np.ndarray:
@@ -75,12 +85,19 @@ def _layout(features: dict, size: tuple[int, int]) -> np.ndarray:
   return layout
 
 
-def _landmarks(features: dict) -> dict:
-  """{"landmarks": float32 (5, 2)}, or {} if they are not known."""
+def _is_inside(points: np.ndarray, size: tuple[int, int]) -> bool:
+  """Whether points (x, y) lie in a photo of (height, width), or a tenth of its side beyond."""
+  margin = max(size) / 10
+  low, high = points.min(0), points.max(0)
+  return bool((low >= -margin).all() and (high <= np.array(size[::-1]) + margin).all())
+
+
+def _landmarks(features: dict) -> np.ndarray | None:
+  """float32 (5, 2), or None if they are not known."""
   names = [f"landmarks/{point}_{axis}" for point in POINTS for axis in "xy"]
   if all(name in features for name in names):
     values = np.array([features[name] for name in names], np.float32)
   else:
     values = np.asarray(features.get("landmarks", ()), np.float32)
   known = values.size == 10 and not np.isnan(values).any()
-  return {"landmarks": values.reshape(5, 2)} if known else {}
+  return values.reshape(5, 2) if known else None

@@ -33,7 +33,7 @@ def celeb(tmp_path_factory):
   return str(root / "set")
 
 
-def prepared(directory, name="celeb_a", kind="array_record", lengths=None):
+def prepared(directory, name="celeb_a", kind="array_record", lengths=None, shift=0):
   """What TFDS leaves of celeb_a: one shard a split."""
   lengths = lengths or {"test": 1, "train": 3, "validation": 2}
   directory.mkdir(parents=True)
@@ -42,7 +42,7 @@ def prepared(directory, name="celeb_a", kind="array_record", lengths=None):
     writer = array_record_module.ArrayRecordWriter(str(file), "group_size:1")
     for i in range(count):
       photo = drawn_sets.png(np.full((218, 178, 3), 10 * i + len(split), np.uint8))
-      points = {f"landmarks/{p}_{a}": i for p in tfds_faces.POINTS for a in "xy"}
+      points = {f"landmarks/{p}_{a}": i + shift for p in tfds_faces.POINTS for a in "xy"}
       writer.write(example.encode({"image": photo, "attributes/Young": 1} | points))
     writer.close()
   splits = [{"name": split, "shardLengths": [str(n)]} for split, n in lengths.items()]
@@ -90,6 +90,13 @@ def test_tfds_celeb_a(tmp_path):
   assert item["photo"].shape == (218, 178, 3) and (item["photo"] == 25).all()
   assert item["landmarks"].tolist() == [[2, 2]] * 5 and (item["labels"] == VOID).all()
   assert not has_layouts("tfds", "", train)
+
+
+def test_landmarks_outside_of_the_photo_are_left_out(tmp_path, caplog):
+  source = builders.open_originals("celeb_a", prepared(tmp_path / "a", shift=400), size=64)
+  assert all("landmarks" not in source[i] for i in range(3))
+  (line,) = (record.getMessage() for record in caplog.records)
+  assert "(id test/0): landmarks outside of the photo are left out" in line
 
 
 def photos(count):

@@ -97,8 +97,10 @@ def test_celebamask_hq_half_unpacked_is_counted(mask_tree, caplog):
   drawn_sets.save(folder / "0" / "00077_skin.png", np.full((32, 32), 255, np.uint8))
   source = builders.open_originals("celebamask_hq", root, size=64)
   (line,) = (record.getMessage() for record in caplog.records)
-  assert "1 of 4 photos have no parts, for example 2000: they count as unlabelled" in line
-  assert "1 of 4 photos have parts but no skin, for example 10: not unpacked whole" in line
+  assert (
+    "1 without parts, for example 2000 and 1 with parts but no skin, not unpacked whole, "
+    "for example 10, of 4 photos: unlabelled"
+  ) in line
   assert "parts of 1 photo not there, for example 77" in line
   void = [bool((source[i]["labels"] == VOID).all()) for i in range(4)]
   assert void == [False, True, True, True]
