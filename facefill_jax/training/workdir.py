@@ -40,7 +40,7 @@ def check(workdir: epath.Path) -> None:
   with _one_line(workdir):
     _check_folders(workdir)
     if not workdir.exists():
-      files.check_writable_directory(workdir)
+      files.check_writable_directory(workdir, replaced=False)
     elif not files.is_remote(workdir) and (workdir / LOCK).exists():
       with _locked(workdir):
         pass
