@@ -1,8 +1,10 @@
 """The training command: flags only. `python -m facefill_jax.main --config=FILE --workdir=DIR`."""
 
+import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 
 from absl import app, flags, logging
 from ml_collections import ConfigDict, config_flags
@@ -35,11 +37,11 @@ def run(argv: list[str]) -> int:
   if len(argv) > 1:
     _say(f"unexpected argument {argv[1]!r}; flags begin with --")
     return USAGE
-  # Orbax tells each of its steps, and of errors that are raised, too, whole tracebacks.
-  logging.set_verbosity(logging.WARNING if _DEBUG.value else logging.FATAL)
   interruption = Interruption()
+  # Orbax tells each of its steps, and of errors that are raised, too, whole tracebacks.
+  level = logging.WARNING if _DEBUG.value else logging.FATAL
   try:
-    with interruption.handled(), notices.printed():
+    with interruption.handled(), notices.printed(), _absl_level(level):
       _train(interruption)
   except Stopped as stopped:
     _say(stopped)
@@ -50,6 +52,16 @@ def run(argv: list[str]) -> int:
     _say(error)
     return FAILED if isinstance(error, FloatingPointError) else INPUT
   return 0
+
+
+@contextlib.contextmanager
+def _absl_level(level: int) -> Iterator[None]:
+  before = logging.get_verbosity()
+  logging.set_verbosity(level)
+  try:
+    yield
+  finally:
+    logging.set_verbosity(before)
 
 
 def _train(interruption: Interruption) -> None:
