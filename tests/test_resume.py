@@ -98,13 +98,15 @@ def test_another_run_in_the_same_place_is_refused(straight, tmp_path):
       short_run.train(changed, straight.workdir)
 
 
-def test_resumed_through_a_change_of_phase(tmp_path):
+@pytest.mark.parametrize("adversarial", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
+def test_resumed_through_a_change_of_phase(tmp_path, adversarial):
   """Checkpoints from before the change and from after it lead to the same bits."""
 
   def config():
     change = {"from_images": 12, "resolution": 96, "batch_size": 8, "micro_batches": 2, "lr": 0.5}
     c = short_run.config(stages="layout", texture_starts_at_images=0, total_images=36)
     c.phases, c.checkpoint.every_steps, c.checkpoint.keep = (change,), 2, 9
+    c.layout.losses.adversarial = adversarial
     return c
 
   straight = short_run.train(config(), tmp_path / "run")
