@@ -2,11 +2,21 @@
 
 import logging
 
+import pytest
+
 from facefill_jax.data import notices
 
 
-def test_warnings_become_lines_once_and_only_within(capsys, monkeypatch):
-  monkeypatch.setattr(logging.root, "level", logging.CRITICAL)
+@pytest.fixture
+def silent_root():
+  """As absl's flags leave it. By `setLevel`: loggers remember what they are enabled for."""
+  before = logging.root.level
+  logging.root.setLevel(logging.CRITICAL)
+  yield
+  logging.root.setLevel(before)
+
+
+def test_warnings_become_lines_once_and_only_within(capsys, silent_root):
   log = logging.getLogger("facefill_jax.data.sources")
   with notices.printed():
     log.warning("labels: %d of %d", 1, 2)
