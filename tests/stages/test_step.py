@@ -325,6 +325,7 @@ def cosine(a, b) -> float:
   return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
+@pytest.mark.slow  # half a minute of compiling
 def test_bfloat16_gradients_of_the_layout_network_point_the_same_way(micro, micro_params):
   weights = {"cross_entropy_hole": 1.0, "cross_entropy_known": 0.25, "dice": 1.0}
   stage = make_stage("layout", micro, micro_params, {"adversarial": 0.0} | weights)
@@ -343,6 +344,7 @@ def test_bfloat16_gradients_of_the_layout_network_point_the_same_way(micro, micr
   assert cosine(gradient("float32"), gradient("bfloat16")) > 0.99
 
 
+@pytest.mark.slow  # half a minute of compiling
 def test_bfloat16_gradients_of_the_texture_network_point_the_same_way(micro, micro_params):
   """On what it draws: how that is joined to the photo is float32."""
   batch, z = make_batch(micro), np.random.default_rng(0).standard_normal((2, LATENT))
