@@ -9,29 +9,11 @@ from functools import partial
 import cv2
 import numpy as np
 import pytest
+from pictures import noise, refused, save
 from PIL import Image
 
 from facefill_jax.filling import deep_pictures, exif, photo_files, tiff_files
-from facefill_jax.filling.photo_files import PhotoError, PhotoWarning
-
-
-def noise(*shape, seed=0):
-  return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def save(path, array, mode=None, **options):
-  image = Image.fromarray(array)
-  (image.convert(mode) if mode else image).save(path, **options)
-  return path
-
-
-def refused(read, *words):
-  with pytest.raises(PhotoError) as error:
-    read()
-  said = str(error.value)
-  assert "\n" not in said
-  for word in words:
-    assert word in said, said
+from facefill_jax.filling.photo_files import PhotoWarning
 
 
 def white_box(path, size=(20, 30), box=(5, 10, 5, 15)):
