@@ -176,6 +176,7 @@ def _convolutions(layer) -> tuple[Conv, ...]:
 
 
 def _conv(params: Params, conv: Conv, x: Array, precision) -> Array:
+  """Sums, bias and rectifier in float32. In bfloat16 XLA:CPU of jax 0.11 and 0.12 gives garbage."""
   y = lax.conv_general_dilated(
     x,
     jnp.asarray(params[f"{conv.name}.weight"], x.dtype),
@@ -183,8 +184,9 @@ def _conv(params: Params, conv: Conv, x: Array, precision) -> Array:
     padding=((conv.pad, conv.pad),) * 2,
     dimension_numbers=("NHWC", "HWIO", "NHWC"),
     precision=precision,
+    preferred_element_type=jnp.float32,
   )
-  return jnp.maximum(y + jnp.asarray(params[f"{conv.name}.bias"], x.dtype), 0)
+  return jnp.maximum(y + params[f"{conv.name}.bias"], 0).astype(x.dtype)
 
 
 def _max_pool(x: Array, pool: Pool) -> Array:
