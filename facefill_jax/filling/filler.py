@@ -217,8 +217,9 @@ class Filler:
     return Filled(whole, ids, frame, self.resolution)
 
 
+@functools.lru_cache(maxsize=256)
 def latent(seed: int) -> np.ndarray:
-  """z of a seed, float32 (LATENT,)."""
+  """z of a seed, float32 (LATENT,), not to be written to. Drawn once: a batch shares its seed."""
   return np.asarray(jax.random.normal(jax.random.key(seed), (LATENT,)))
 
 

@@ -30,7 +30,7 @@ import numpy as np
 from facefill_jax.data.bad_records import BadRecordError
 from facefill_jax.data.decoding import DAMAGED
 from facefill_jax.data.sets import example
-from facefill_jax.labels import VOID, check_labels
+from facefill_jax.labels import check_labels
 
 BUILD, INDEX, FEATURES, INFO = "build.json", "index.jsonl", "features.json", "dataset_info.json"
 FORMAT = 1
@@ -211,8 +211,3 @@ def size_problem(path: str, shard: Shard) -> str:
   except OSError as error:
     return f"cannot be read: {error.strerror}"
   return "" if size == shard.bytes else f"has {size} bytes instead of {shard.bytes}"
-
-
-def void_layout(size: int) -> np.ndarray:
-  """uint8 (size, size), void everywhere."""
-  return np.full((size, size), VOID, np.uint8)
