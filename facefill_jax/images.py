@@ -63,6 +63,43 @@ def area_shrink(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b hs w
   return means.astype(x.dtype)
 
 
+def shrink_known(photo: Photo, mask: Mask, factor: int) -> tuple[Photo, Mask]:
+  """A photo and its mask, `factor` times smaller: means of the known pixels of each cell.
+
+  A cell is a hole where none of its pixels is known; what is under the mask is never read.
+
+  Raises:
+    ValueError: as `area_shrink`.
+  """
+  known = known_fraction(mask, factor)
+  mean = area_shrink(hide(photo, mask), factor) / jnp.maximum(known, 1e-6)
+  return mean, known == 0.0
+
+
+def enlarge(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b hl wl c"]:
+  """Bilinear, edges repeated, in x's dtype; doubled again and again. `factor`: a power of two.
+
+  Sums of slices: `jax.image.resize` multiplies by matrices, a hundred times the arithmetic.
+
+  Raises:
+    ValueError: `factor` is not a power of two.
+  """
+  if factor < 1 or factor & (factor - 1):
+    raise ValueError(f"factor must be a power of two, got {factor}")
+  for _ in range(factor.bit_length() - 1):
+    for axis in (1, 2):
+      x = _doubled(x, axis)
+  return x
+
+
+def _doubled(x: Array, axis: int) -> Array:
+  size = x.shape[axis]
+  padded = repeat_edges(x, 1, (axis,))
+  before, after = (lax.slice_in_dim(padded, i, i + size, axis=axis) for i in (0, 2))
+  both = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis=axis + 1)
+  return both.reshape(*x.shape[:axis], 2 * size, *x.shape[axis + 1 :])
+
+
 def membrane(photo: Photo, mask: Mask) -> Photo:
   """The photo, its hole filled smoothly from the known pixels around it; float32.
 

@@ -239,3 +239,30 @@ def test_jitter_moves_all_pictures_together():
 
 def _window(x, top, left):
   return np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")[:, top : top + 8, left : left + 8]
+
+
+def test_shrink_known_means_the_known_pixels_of_each_cell():
+  photo = RNG.uniform(-1, 1, (2, 8, 4, 3)).astype(np.float32)
+  mask = RNG.random((2, 8, 4, 1)) < 0.5
+  mask[0, :2, :2] = True  # a cell of which nothing is known
+  small, hole = images.shrink_known(np.where(mask, np.nan, photo), mask, 2)
+  cells = photo.reshape(2, 4, 2, 2, 2, 3).transpose(0, 1, 3, 2, 4, 5).reshape(2, 4, 2, 4, 3)
+  known = ~mask.reshape(2, 4, 2, 2, 2, 1).transpose(0, 1, 3, 2, 4, 5).reshape(2, 4, 2, 4, 1)
+  count = known.sum(3)
+  np.testing.assert_array_equal(hole, count == 0)
+  assert hole[0, 0, 0, 0] and not hole.all()
+  want = np.where(count > 0, (cells * known).sum(3) / np.maximum(count, 1), 0)
+  np.testing.assert_allclose(small, want, atol=1e-6)
+
+
+@pytest.mark.parametrize("factor", (1, 2, 4))
+def test_enlarge_is_bilinear(factor):
+  x = RNG.standard_normal((2, 5, 3, 2)).astype(np.float32)
+  large = images.enlarge(x, factor)
+  assert large.shape == (2, 5 * factor, 3 * factor, 2)
+  want = x
+  for _ in range(factor.bit_length() - 1):
+    want = jax.image.resize(want, (2, 2 * want.shape[1], 2 * want.shape[2], 2), "linear")
+  np.testing.assert_allclose(large, want, atol=1e-6)
+  with pytest.raises(ValueError, match="power of two, got 3"):
+    images.enlarge(x, 3)

@@ -33,7 +33,7 @@ from facefill_jax.models import networks
 
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
-_OPTIONS = ("attention_values", "class_style")  # of networks.build_networks
+_OPTIONS = ("attention_values", "class_style", "layout_resolution")  # of networks.build_networks
 _CHECKED = ("config.json", "labels.json", "README.md")
 _ALL = (SUMS, *_CHECKED, *(f"{name}.safetensors" for name in NETWORKS))
 

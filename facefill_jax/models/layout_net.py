@@ -23,6 +23,9 @@ class LayoutNet(nn.Module):
     vit_width, vit_layers, vit_heads: the ViT branch.
     fused: channels of F_enc.
     decoder: channels at 1/8, 1/4, 1/2; a depth-to-space head is the fourth block.
+    resolution: the side at which the network looks at most: of larger photos it sees a smaller
+      picture (`images.shrink_known`), and what it says is enlarged. Layouts are smooth; at 256 px
+      this is a quarter of the work at 128. 0: any side, as the paper has it.
     remat: see `layers.recomputed`.
   """
 
@@ -33,8 +36,21 @@ class LayoutNet(nn.Module):
   vit_heads: int
   fused: int
   decoder: tuple[int, ...]
+  resolution: int = 0
   dtype: jnp.dtype = jnp.float32
   remat: bool = False
+
+  def shrinks(self, height: int, width: int) -> int:
+    """How many times smaller than the photo the picture is that the network sees: 1, 2, 4 ..."""
+    factor = 1
+    while self.resolution and max(height, width) > factor * self.resolution:
+      factor *= 2
+    if height % (32 * factor) or width % (32 * factor):
+      raise ValueError(
+        f"a layout_resolution of {self.resolution} needs sides that are multiples of "
+        f"{32 * factor}, got {height} x {width}"
+      )
+    return factor
 
   @nn.compact
   def __call__(
@@ -45,15 +61,20 @@ class LayoutNet(nn.Module):
     Args:
       photo: float32 (b, h, w, 3) in [-1, 1]; what is under the mask is never read.
       mask: bool (b, h, w, 1), True = hole.
-      taps: return every scale of the encoder (for perceptual distances) in place of F_enc.
+      taps: return every scale of the encoder (for perceptual distances), as small as it sees them,
+        in place of F_enc.
 
     Returns:
       logits float32 (b, h, w, 20); F_enc (b, h/16, w/16, fused).
 
     Raises:
-      ValueError: shapes disagree, or a side is not a multiple of 32 from 64 up.
+      ValueError: shapes disagree, or a side is not a multiple of 32 from 64 up (of more, where the
+        photo is shrunk).
     """
     images.check_photo_and_mask(photo, mask)
+    factor = self.shrinks(*photo.shape[1:3])
+    if factor > 1:
+      photo, mask = images.shrink_known(photo, mask, factor)
     seen = jnp.concatenate([images.hide(photo, mask), mask.astype(photo.dtype)], axis=-1)
     scales = CnnBranch(self.stem, self.widths, self.dtype, self.remat, name="cnn")(seen, mask)
     vit = VitBranch(
@@ -73,5 +94,5 @@ class LayoutNet(nn.Module):
     x = nn.Conv(
       4 * NUM_CLASSES, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head"
     )(x)
-    logits = depth_to_space(x, 2).astype(jnp.float32)
-    return logits, ((*scales, fused) if taps else fused)
+    logits = images.enlarge(depth_to_space(x, 2).astype(jnp.float32), factor)
+    return logits, ((*scales, fused) if taps else images.enlarge(fused, factor))

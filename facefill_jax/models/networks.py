@@ -71,21 +71,26 @@ def build_networks(
   dtype: str = "float32",
   attention_values: str = "unpooled",
   class_style: bool = True,
+  layout_resolution: int = 0,
   remat: bool = False,
 ) -> Networks:
   """The networks of a size in SIZES, computing in `dtype` (parameters are float32).
 
+  `layout_resolution` is LayoutNet's: the side at which it looks at most; 0: any.
   With `remat`, training keeps less and computes more: see `models.layers.recomputed`.
 
   Raises:
-    ValueError: an unknown size, dtype or kind of attention values.
+    ValueError: an unknown size, dtype or kind of attention values, or a layout resolution that is
+      not 0 or a multiple of 32 from 64 up.
   """
   n, d = choose("size", size, SIZES), choose("dtype", dtype, DTYPES)
   choose("attention_values", attention_values, {"unpooled": 0, "pooled": 0, "none": 0})
+  check_layout_resolution(layout_resolution)
   width, layers, heads = n.vit
   return Networks(
     layout=LayoutNet(
-      n.stem, n.widths, width, layers, heads, n.widths[-1], n.decoder, dtype=d, remat=remat
+      n.stem, n.widths, width, layers, heads, n.widths[-1], n.decoder,
+      resolution=layout_resolution, dtype=d, remat=remat,
     ),
     texture=TextureNet(
       n.stem, n.widths, n.middle, n.decoder, n.attention, n.max_keys, n.style_width,
@@ -94,6 +99,12 @@ def build_networks(
     layout_critic=Critic(n.stem, n.widths, dtype=d, remat=remat),
     texture_critic=Critic(n.stem, n.widths, dtype=d, remat=remat),
   )  # fmt: skip
+
+
+def check_layout_resolution(side: int) -> None:
+  """Raises ValueError unless `side` is 0 or a multiple of 32 from 64 up."""
+  if not isinstance(side, int) or isinstance(side, bool) or (side and (side < 64 or side % 32)):
+    raise ValueError(f"layout_resolution must be 0 or a multiple of 32 from 64 up, got {side!r}")
 
 
 def example_inputs(networks: Networks, resolution: int, batch: int = 1) -> dict[str, tuple]:

@@ -110,10 +110,21 @@ class LayoutObjective(Objective):
   VIEW = LayoutView
 
   def inputs(self, batch: Batch, rng: jax.Array) -> LayoutInputs:
-    """The batch, with the weights that balance its classes: nothing is drawn."""
-    weights = losses.class_weights(batch.labels)
-    weights = jnp.broadcast_to(weights, (len(batch.labels), *weights.shape))
-    return LayoutInputs(batch.photo, batch.mask, batch.labels, weights, batch.confidence)
+    """The batch as the network looks at it, with the weights that balance its classes.
+
+    Where that is smaller than the photo, labels are those of one pixel of each cell. Nothing is
+    drawn.
+    """
+    photo, mask, labels, confidence = batch.photo, batch.mask, batch.labels, batch.confidence
+    factor = self.parser.shrinks(*photo.shape[1:3])
+    if factor > 1:
+      photo, mask = images.shrink_known(photo, mask, factor)
+      cells = slice(factor // 2, None, factor)
+      labels = labels[:, cells, cells]
+      confidence = None if confidence is None else confidence[:, cells, cells]
+    weights = losses.class_weights(labels)
+    weights = jnp.broadcast_to(weights, (len(labels), *weights.shape))
+    return LayoutInputs(photo, mask, labels, weights, confidence)
 
   def generate(self, net, params, inputs: LayoutInputs) -> Array:
     """Logits of the whole face, float32 (b, h, w, 20)."""

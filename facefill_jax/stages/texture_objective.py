@@ -17,7 +17,7 @@ from facefill_jax.stages.objectives import Objective, Term, View
 from facefill_jax.types import Batch, Comparison
 
 PERCEPTUAL = ("layout", "squeezenet", "vgg16")
-JITTER = 4  # pixels: all phases of the layout network's strides up to 8
+JITTER = 4  # pixels of what the layout network sees: all phases of its strides up to 8
 
 
 @flax.struct.dataclass
@@ -99,13 +99,14 @@ class TextureView(View):
     _, real = self.critic(self.pair.real, self.pair.condition, self.pair.changeable)
     return losses.feature_distance(self.judged[1], real)
 
-  # What frozen networks see in the result: the layout network, from a little aside and through a
-  # blur. Shown the pixels themselves, it is soon fooled by grids in step with its strides, which it
-  # reads as eyes and hair.
+  # What frozen networks see in the result: from a little aside, and the layout network through a
+  # blur. Shown the pixels themselves, they are soon fooled by grids in step with their strides: the
+  # layout network reads them as eyes and hair, to SqueezeNet they are sharp skin.
 
   def aside(self, picture: Array) -> Array:
-    """A picture as it is seen from where the layout network looks: the same for all."""
-    return images.jitter(self.rng, JITTER, picture)[0]
+    """A picture as it is seen from where the frozen networks look: the same for all."""
+    cell = self.objective.parser.shrinks(*picture.shape[1:3])
+    return images.jitter(self.rng, JITTER * cell, picture)[0]
 
   def read(self, picture: Array) -> tuple[Array, tuple]:
     """The layout network's logits and features of a whole picture: nothing is hidden from it."""
@@ -142,7 +143,7 @@ class TextureView(View):
       "vgg16": torchvision_nets.vgg16_features,
     }[self.objective.perceptual]
     params, dtype = self.judges.perceptual, self.objective.parser.dtype
-    return look(params, self.whole, dtype), look(params, self.photo, dtype)
+    return tuple(look(params, self.aside(x), dtype) for x in (self.whole, self.photo))
 
 
 LOSSES = (

@@ -16,6 +16,7 @@ from facefill_jax.training.checkpoint import Checkpoints
 from facefill_jax.training.run import DATA, JUDGE, Run
 
 SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
+EARLIER = {"layout_resolution": 0}  # of models in checkpoints that do not say so
 
 
 def restore(run: Run, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
@@ -41,6 +42,7 @@ def restore(run: Run, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
 def record(run: Run, step: int) -> dict[str, Any]:
   """What a checkpoint says of its run: without the same, the data would not go on."""
   found = {name: run.config[name] for name in SAME}
+  found["model"] = run.config.model.to_dict()
   return found | {"batches": run.plan.batches(step), "data": run.feed.identity(step)}
 
 
@@ -48,6 +50,7 @@ def check_same(run: Run, step: int, before: dict[str, Any]) -> None:
   """Raises ValueError, one line, unless a checkpoint's record is that of this run; says changes."""
   here = record(run, step)
   data = here.pop("data")
+  _check_model(run, EARLIER | before.get("model", {}), here.pop("model"))
   for name, now in here.items():
     was = before.get(name, now)
     if was == now:
@@ -64,6 +67,18 @@ def check_same(run: Run, step: int, before: dict[str, Any]) -> None:
     )
   for line in data_identity.check_resumed(before.get("data", data), data, str(run.workdir)):
     reports.warn(run.workdir, line)
+
+
+def _check_model(run: Run, before: dict[str, Any], here: dict[str, Any]) -> None:
+  """Raises ValueError if a checkpoint's networks are others, though their parameters may fit."""
+  for name, was in before.items():
+    now = here.get(name, EARLIER.get(name, was))
+    if was != now:
+      raise ValueError(
+        f"{run.workdir} holds a run with model.{name} {was!r}, this configuration has {now!r}: "
+        f"give --config.model.{name}={was}, or another --workdir "
+        f"(--config.init_from={run.workdir} starts from this run's networks)"
+      )
 
 
 def load_start(run: Run) -> dict[str, Any]:

@@ -8,8 +8,9 @@ import micro_model
 import numpy as np
 import pytest
 
+from facefill_jax import images
 from facefill_jax.labels import NUM_CLASSES
-from facefill_jax.models.networks import predict_layout_twice
+from facefill_jax.models.networks import build_networks, predict_layout_twice
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,55 @@ def test_the_mirrored_layout_is_not_gathered(micro, micro_params):
   photo, mask = photo_and_mask(64, 64)
   look = partial(predict_layout_twice, micro.layout, micro_params["layout"])
   assert "gather" not in str(jax.make_jaxpr(look)(photo, mask))
+
+
+# A resolution of its own.
+
+
+@pytest.fixture(scope="module")
+def read_small(micro, micro_params):
+  """As `read`, by a network that looks at 64 pixels at most; also F_enc."""
+  net = micro.layout.clone(resolution=64)
+  run = micro_model.jit(lambda params, *seen: net.apply({"params": params}, *seen))
+  return lambda photo, mask: jax.tree.map(np.asarray, run(micro_params["layout"], photo, mask))
+
+
+def test_a_layout_at_its_own_resolution(read_small, micro, micro_params):
+  photo, mask = photo_and_mask(128, 128)
+  logits, features = read_small(photo, mask)
+  small, hole = images.shrink_known(photo, mask, 2)
+  want, fused = micro.layout.apply({"params": micro_params["layout"]}, small, hole)
+  np.testing.assert_allclose(logits, images.enlarge(want, 2), atol=1e-4)
+  np.testing.assert_allclose(features, images.enlarge(fused, 2), atol=1e-4)
+  assert logits.shape == (2, 128, 128, NUM_CLASSES) and features.shape == (2, 8, 8, 16)
+
+
+def test_shrinking_reads_nothing_under_the_mask(read_small):
+  photo, mask = photo_and_mask(128, 128)
+  mask = mask ^ (np.indices(mask.shape).sum(0) % 3 == 0)  # cells that are known in part
+  want = read_small(photo, mask)
+  for spoilt in (np.nan, np.inf, 1e6):
+    got = read_small(np.where(mask, np.float32(spoilt), photo), mask)
+    jax.tree.map(np.testing.assert_array_equal, got, want)
+
+
+def test_a_photo_that_is_small_enough_is_seen_as_it_is(read_small, micro, micro_params):
+  photo, mask = photo_and_mask(64, 64)
+  run = micro_model.jit(lambda params, *seen: micro.layout.apply({"params": params}, *seen))
+  want = run(micro_params["layout"], photo, mask)
+  jax.tree.map(np.testing.assert_array_equal, read_small(photo, mask), want)
+
+
+def test_how_many_times_smaller(micro):
+  net = micro.layout.clone(resolution=128)
+  sides = {64: 1, 128: 1, 192: 2, 256: 2, 512: 4}
+  assert {side: net.shrinks(side, side) for side in sides} == sides
+  assert net.shrinks(128, 256) == 2 and micro.layout.shrinks(512, 512) == 1
+  with pytest.raises(ValueError, match="multiples of 64, got 160 x 160"):
+    net.shrinks(160, 160)
+
+
+@pytest.mark.parametrize("side", (-64, 32, 100, True, "128", 64.0))
+def test_a_layout_resolution_that_cannot_be(side):
+  with pytest.raises(ValueError, match="layout_resolution must be 0 or a multiple of 32"):
+    build_networks("tiny", layout_resolution=side)
