@@ -2,6 +2,7 @@
 
 import flax.linen as nn
 import flax.struct
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
@@ -30,6 +31,43 @@ class Verdict:
     return (self.weights * self.values).sum(-1)
 
 
+class Stem(nn.Module):
+  """3x3 convolution at 1/2 over candidate ++ condition, in two parts that are summed.
+
+  The parameters are those of one convolution over both. What several candidates must fit is looked
+  at once, and no gradient is asked for what a candidate cannot change.
+  """
+
+  features: int
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self, candidate: Float[Array, "nb h w c"], condition: Float[Array, "b h w e"]
+  ) -> Float[Array, "nb hs ws f"]:
+    c, both = candidate.shape[-1], candidate.shape[-1] + condition.shape[-1]
+    shape = (3, 3, 4 * both, self.features)
+    kernel = self.param("kernel", nn.initializers.lecun_normal(), shape).astype(self.dtype)
+    bias = self.param("bias", nn.initializers.zeros, (self.features,)).astype(self.dtype)
+    kernel = kernel.reshape(3, 3, 4, both, self.features)  # the sub-pixel, then the channel
+
+    def conv(x, part):
+      return jax.lax.conv_general_dilated(
+        space_to_depth(x.astype(self.dtype), 2), part.reshape(3, 3, -1, self.features), (1, 1),
+        ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC"),
+      )  # fmt: skip
+
+    seen = conv(condition, kernel[..., c:, :]) + bias
+    return conv(candidate, kernel[..., :c, :]) + _for_each(candidate, seen)
+
+
+def _for_each(candidates, x):
+  """Rows of x, each as often in a row as there are candidates for it; devices keep their rows."""
+  times = len(candidates) // len(x)
+  repeated = jnp.broadcast_to(x[:, None], (len(x), times, *x.shape[1:]))
+  return repeated.reshape(-1, *x.shape[1:])
+
+
 class Critic(nn.Module):
   """Residual, without norms; as many levels as reach 4 x 4, the widest width repeated.
 
@@ -55,20 +93,20 @@ class Critic(nn.Module):
   @nn.compact
   def __call__(
     self,
-    candidate: Float[Array, "b h w c"],
+    candidate: Float[Array, "nb h w c"],
     condition: Float[Array, "b h w e"],
     changeable: Bool[Array, "b h w 1"],
   ) -> tuple[Verdict, tuple]:
     """The verdict, and the features of each level.
 
     Args:
-      candidate: what is judged: a whole picture in [-1, 1], or a layout (probabilities).
+      candidate: what is judged: whole pictures in [-1, 1], or layouts (probabilities): one for each
+        condition, or several, in a row.
       condition: what it must fit, the same for real and fake: mask, layout or known photo.
       changeable: where real and fake may differ: other cells have no verdict.
     """
-    x = jnp.concatenate([candidate, condition.astype(candidate.dtype)], axis=-1)
-    x = space_to_depth(x.astype(self.dtype), 2)
-    x = nn.Conv(self.stem, (3, 3), padding=1, dtype=self.dtype, name="stem")(x)
+    changeable = _for_each(candidate, changeable)
+    x = Stem(self.stem, self.dtype, name="stem")(candidate, condition)
     near = nn.Conv(self.stem, (3, 3), padding=1, dtype=self.dtype, name="near")(_leaky(x))
     block = recomputed(DownBlock, self.remat)
     levels, parts, i = [], [_head(_leaky(near), "local_near")], 0

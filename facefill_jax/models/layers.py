@@ -1,6 +1,7 @@
 """Building blocks that several networks share: pixel shuffles, the masked norm, residual blocks."""
 
 from collections.abc import Callable
+from functools import partial
 
 import flax.linen as nn
 import jax
@@ -97,6 +98,58 @@ class MaskedGroupNorm(nn.Module):
     return (x32 * scale + shift).astype(self.dtype)
 
 
+@jax.custom_vjp
+def halving_conv(
+  x: Float[Array, "b h w c"], kernel: Float[Array, "3 3 c f"]
+) -> Float[Array, "b hs ws f"]:
+  """3x3 convolution of stride 2, padding 1, whose gradients are those of a convolution of stride 1.
+
+  That is the same convolution, 2x2 over cells of 2 x 2 pixels, its kernel padded with zeros to 4x4
+  and folded. It is 1.8 times the arithmetic, but on a CPU XLA has no fast weight gradient where
+  there are strides: a training step is up to 1.4 times as fast so, most of all its gradient
+  penalty. Forward, the strides are as fast. Reverse mode only, of any order.
+  """
+  return jax.lax.conv_general_dilated(
+    x, kernel, (2, 2), ((1, 1), (1, 1)), dimension_numbers=("NHWC", "HWIO", "NHWC")
+  )
+
+
+def _folded_conv(x, kernel):
+  """What `halving_conv` computes, over cells of 2 x 2 pixels."""
+  c, f = kernel.shape[2:]
+  cells = jnp.pad(kernel, ((1, 0), (1, 0), (0, 0), (0, 0))).reshape(2, 2, 2, 2, c, f)
+  cells = cells.transpose(0, 2, 1, 3, 4, 5).reshape(2, 2, 4 * c, f)
+  return jax.lax.conv_general_dilated(
+    space_to_depth(x, 2), cells, (1, 1), ((1, 0), (1, 0)),
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )  # fmt: skip
+
+
+def _halving_forward(x, kernel):
+  return halving_conv(x, kernel), (x, kernel)
+
+
+def _halving_backward(seen, gradient):
+  return jax.vjp(_folded_conv, *seen)[1](gradient)
+
+
+halving_conv.defvjp(_halving_forward, _halving_backward)
+
+
+class HalvingConv(nn.Module):
+  """`nn.Conv(features, (3, 3), strides=2, padding=1)`, by `halving_conv`."""
+
+  features: int
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(self, x: Float[Array, "b h w c"]) -> Float[Array, "b hs ws f"]:
+    shape = (3, 3, x.shape[-1], self.features)
+    kernel = self.param("kernel", nn.initializers.lecun_normal(), shape)
+    bias = self.param("bias", nn.initializers.zeros, (self.features,))
+    return halving_conv(x.astype(self.dtype), kernel.astype(self.dtype)) + bias.astype(self.dtype)
+
+
 class DownBlock(nn.Module):
   """Residual block that halves the picture: (norm) act conv3x3/2, (norm) act conv3x3, + 1x1 skip.
 
@@ -119,16 +172,15 @@ class DownBlock(nn.Module):
       return MaskedGroupNorm(self.dtype)(y, weight) if self.normalise else y
 
     y = self.act(norm(x, known))
-    y = nn.Conv(self.features, (3, 3), strides=2, padding=1, dtype=self.dtype)(y)
+    y = HalvingConv(self.features, self.dtype, name="Conv_0")(y)
     known = None if known is None else images.area_shrink(known, 2)
     y = self.act(norm(y, known))
     init = nn.initializers.zeros if self.idle else nn.initializers.lecun_normal()
-    y = nn.Conv(self.features, (3, 3), padding=1, kernel_init=init, dtype=self.dtype)(y)
+    conv = partial(nn.Conv, self.features, dtype=self.dtype)
+    y = conv((3, 3), padding=1, kernel_init=init, name="Conv_1")(y)
     init = _identity if self.idle else nn.initializers.lecun_normal()
-    skip = nn.Conv(self.features, (1, 1), use_bias=False, kernel_init=init, dtype=self.dtype)(
-      images.area_shrink(x, 2)
-    )
-    return skip + y
+    skip = conv((1, 1), use_bias=False, kernel_init=init, name="Conv_2")
+    return skip(images.area_shrink(x, 2)) + y
 
 
 def _identity(key, shape, dtype=jnp.float32):

@@ -54,7 +54,7 @@ class LayoutNet(nn.Module):
 
   @nn.compact
   def __call__(
-    self, photo: Photo, mask: Mask, taps: bool = False
+    self, photo: Photo, mask: Mask, taps: bool = False, enlarged: bool = True
   ) -> tuple[Float[Array, "b h w k"], Features] | tuple[Float[Array, "b h w k"], tuple]:
     """Logits and F_enc; with `taps`, logits and a tuple of features from fine to coarse.
 
@@ -63,6 +63,7 @@ class LayoutNet(nn.Module):
       mask: bool (b, h, w, 1), True = hole.
       taps: return every scale of the encoder (for perceptual distances), as small as it sees them,
         in place of F_enc.
+      enlarged: False leaves logits and F_enc as small as the network saw the photo.
 
     Returns:
       logits float32 (b, h, w, 20); F_enc (b, h/16, w/16, fused).
@@ -94,5 +95,7 @@ class LayoutNet(nn.Module):
     x = nn.Conv(
       4 * NUM_CLASSES, (3, 3), padding=1, kernel_init=icnr(2), dtype=self.dtype, name="head"
     )(x)
-    logits = images.enlarge(depth_to_space(x, 2).astype(jnp.float32), factor)
-    return logits, ((*scales, fused) if taps else images.enlarge(fused, factor))
+    logits = depth_to_space(x, 2).astype(jnp.float32)
+    if enlarged:
+      logits, fused = images.enlarge(logits, factor), images.enlarge(fused, factor)
+    return logits, ((*scales, fused) if taps else fused)

@@ -150,8 +150,18 @@ def predict_layout(
   net: LayoutNet, params: dict, photo: Photo, mask: Mask
 ) -> tuple[Layout, Features]:
   """Probabilities of the whole face's layout, float32 (b, h, w, 20), and F_enc."""
-  logits, features = net.apply({"params": params}, photo, mask)
+  return _enlarged(net, photo, *_look(net, params, photo, mask))
+
+
+def _look(net, params, photo, mask) -> tuple[Layout, Features]:
+  """As `predict_layout`, as small as the network saw the photo."""
+  logits, features = net.apply({"params": params}, photo, mask, enlarged=False)
   return jax.nn.softmax(logits, axis=-1), features
+
+
+def _enlarged(net, photo, layout, features) -> tuple[Layout, Features]:
+  factor = net.shrinks(*photo.shape[1:3])
+  return images.enlarge(layout, factor), images.enlarge(features, factor)
 
 
 def predict_layout_twice(
@@ -166,11 +176,11 @@ def predict_layout_twice(
   def mirror(x):
     return x[:, :, ::-1]
 
-  layout, features = predict_layout(
+  layout, features = _look(
     net, params, images.interleave(photo, mirror(photo)), images.interleave(mask, mirror(mask))
   )
   mirrored = mirror_classes(mirror(layout[1::2]), axis=-1)
-  return 0.5 * (layout[::2] + mirrored), features[::2]
+  return _enlarged(net, photo, 0.5 * (layout[::2] + mirrored), features[::2])
 
 
 def fill(

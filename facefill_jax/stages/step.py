@@ -231,9 +231,7 @@ def _critic_loss(stage, step, outputs, part, params):
 def _judge(critic, params, pair):
   """The critic's verdicts of the real and of the fake ones, from one pass over both."""
   candidates = images.interleave(pair.real, pair.fake)
-  condition = images.interleave(pair.condition, pair.condition)
-  changeable = images.interleave(pair.changeable, pair.changeable)
-  both, _ = critic.apply({"params": params}, candidates, condition, changeable)
+  both, _ = critic.apply({"params": params}, candidates, pair.condition, pair.changeable)
   return (jax.tree.map(lambda x, first=first: x[first::2], both) for first in (0, 1))
 
 

@@ -110,7 +110,8 @@ class TextureView(View):
 
   def read(self, picture: Array) -> tuple[Array, tuple]:
     """The layout network's logits and features of a whole picture: nothing is hidden from it."""
-    empty = jnp.zeros((*picture.shape[:3], 1), bool)
+    # Not as a constant: the compiler would spend seconds on what follows from it.
+    empty = jax.lax.optimization_barrier(jnp.zeros((*picture.shape[:3], 1), bool))
     seen = images.blur(self.aside(picture))
     return self.objective.parser.apply({"params": self.judges.layout}, seen, empty, taps=True)
 

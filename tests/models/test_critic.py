@@ -6,7 +6,9 @@ import micro_model
 import numpy as np
 import pytest
 
-from facefill_jax.models.critic import Critic
+from facefill_jax import images
+from facefill_jax.models.critic import Critic, Stem
+from facefill_jax.models.layers import space_to_depth
 
 
 def picture(seed, channels=3, size=(64, 64)):
@@ -99,3 +101,27 @@ def test_bfloat16_scores_are_float32(micro_params):
   )
   assert verdict.values.dtype == jnp.float32
   assert all(level.dtype == jnp.bfloat16 for level in levels)
+
+
+def test_the_stem_is_one_convolution_over_candidate_and_condition():
+  x, condition = picture(0), picture(1, 5)
+  kernel, bias = picture(2)[0, :3, :3].repeat(11, -1)[..., :32, None], np.float32([0.5])
+  want = jax.lax.conv_general_dilated(
+    space_to_depth(jnp.concatenate([x, condition], -1), 2), kernel, (1, 1), ((1, 1), (1, 1)),
+    dimension_numbers=("NHWC", "HWIO", "NHWC"),
+  )  # fmt: skip
+  got = Stem(1).apply({"params": {"kernel": kernel, "bias": bias}}, x, condition)
+  np.testing.assert_allclose(got, want + bias, atol=1e-4)
+
+
+def test_several_candidates_for_one_condition(verdict, micro, micro_params):
+  """In rows, a condition's own one after the other: as if each were judged alone."""
+  a, b, condition = picture(0), picture(1), picture(2, 21)
+  changeable = np.zeros((2, 64, 64, 1), bool)
+  changeable[0, :20] = changeable[1, 30:] = True
+  run = micro_model.jit(lambda params, *x: micro.texture_critic.apply({"params": params}, *x)[0])
+  both = run(micro_params["texture_critic"], images.interleave(a, b), condition, changeable)
+  for first, x in ((0, a), (1, b)):
+    want = verdict(x, condition, changeable)
+    np.testing.assert_allclose(both.values[first::2], want.values, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(both.weights[first::2], want.weights)

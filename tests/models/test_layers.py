@@ -1,7 +1,9 @@
 """Pixel shuffles, the masked norm and the residual block that halves."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import micro_model
 import numpy as np
 import pytest
 
@@ -135,3 +137,37 @@ def test_down_block_passes_the_mean_of_each_cell():
   params["Conv_2"]["kernel"] = np.eye(16, dtype=np.float32)[None, None]
   y = block.apply({"params": params}, x)
   np.testing.assert_allclose(y, x.reshape(1, 2, 2, 2, 2, 16).mean((2, 4)), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("dtype", "off"), [("float32", 2e-6), ("bfloat16", 2e-2)])
+def test_halving_conv_is_a_convolution_with_strides(dtype, off):
+  """Forward, its gradients, and those of a gradient penalty; the share of their norm."""
+  strided, halving = (
+    nn.Conv(5, (3, 3), strides=2, padding=1, dtype=dtype), layers.HalvingConv(5, dtype)
+  )  # fmt: skip
+  params, x = {"kernel": normal(3, 3, 4, 5), "bias": normal(5)}, normal(2, 8, 6, 4)
+
+  def everything(net):
+    def total(params, x):
+      return jnp.tanh(net.apply({"params": params}, x).astype(jnp.float32)).sum()
+
+    def penalty(params):
+      return jnp.square(jax.grad(total, 1)(params, x)).sum()
+
+    forward = net.apply({"params": params}, x)
+    return forward, jax.grad(total, (0, 1))(params, x), jax.grad(penalty)(params)
+
+  run = micro_model.jit(lambda: (everything(strided), everything(halving)))
+
+  def close(want, got):
+    want, got = (np.asarray(y, np.float32) for y in (want, got))
+    assert np.linalg.norm(want - got) <= off * np.linalg.norm(want) > 0
+
+  jax.tree.map(close, *run())
+
+
+def test_halving_conv_has_the_parameters_of_a_convolution():
+  x = normal(1, 4, 4, 3)
+  strided = nn.Conv(5, (3, 3), strides=2, padding=1).init(jax.random.key(0), x)
+  halving = layers.HalvingConv(5).init(jax.random.key(0), x)
+  assert jax.tree.map(jnp.shape, strided) == jax.tree.map(jnp.shape, halving)

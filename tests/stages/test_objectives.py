@@ -233,7 +233,10 @@ def test_draws_depend_on_the_key_only():
 class Reader:
   """Stands in for the layout network on photos with a hole."""
 
-  def apply(self, variables, photo, mask):
+  def shrinks(self, height, width):
+    return 1
+
+  def apply(self, variables, photo, mask, enlarged):
     gain = variables["params"]
     return gain * jnp.tile(photo, (1, 1, 1, 7))[..., :NUM_CLASSES], gain * photo
 
