@@ -9,6 +9,7 @@ import click
 
 from facefill_jax.bench.cost import cost
 from facefill_jax.bench.data import data
+from facefill_jax.bench.inference_command import inference
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,6 +22,7 @@ def commands(options: dict, verbose: bool) -> None:
 
 commands.add_command(cost)
 commands.add_command(data)
+commands.add_command(inference)
 
 
 def main(argv: list[str] | None = None) -> int:
