@@ -10,6 +10,7 @@ import click
 from facefill_jax.bench.cost import cost
 from facefill_jax.bench.data import data
 from facefill_jax.bench.inference_command import inference
+from facefill_jax.bench.train_command import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -23,6 +24,7 @@ def commands(options: dict, verbose: bool) -> None:
 commands.add_command(cost)
 commands.add_command(data)
 commands.add_command(inference)
+commands.add_command(train)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from facefill_jax import sharding
 from facefill_jax.bench import made_up
 from facefill_jax.bench.train_case import Case, load
-from facefill_jax.models.networks import LAYOUT, STAGES, TEXTURE, Networks, build_networks
+from facefill_jax.models.networks import LAYOUT, TEXTURE, Networks, build_networks
 from facefill_jax.models.networks import init_params as init_network
 from facefill_jax.stages import step as step_lib
 from facefill_jax.stages.stage import Judges, Stage
@@ -36,6 +36,7 @@ class Setup:
 
   networks: Networks
   stage: Stage
+  size: str
   resolution: int
   batch: int
   dtype: str
@@ -78,7 +79,7 @@ def set_up(case: Case) -> Setup:
   init = partial(step_lib.init_state, stage, networks, resolution=side)
   state = jax.eval_shape(init, _key())
   return Setup(
-    networks, stage, side, phase.batch_size, c.dtype, state, judges, data, parser
+    networks, stage, c.size, side, phase.batch_size, c.dtype, state, judges, data, parser
   )
 
 
@@ -159,11 +160,18 @@ def gflop_per_photo(setup: Setup, stage: Stage | None = None) -> float:
   return without + (count(stage.replace(penalty_every=1)) - without) / every
 
 
+def attach_gflop_per_photo(setup: Setup) -> float:
+  """The same of `attach_layout`; 0 in the layout stage."""
+  if setup.stage.name != TEXTURE:
+    return 0.0
+  plain = setup.data.replace(layout=None, features=None)
+  lowered = attaching(setup).lower(setup.parser, plain)
+  return float(lowered.cost_analysis()["flops"]) / 1e9 / setup.batch
+
+
 def _key() -> jax.Array:
   return jax.random.key(0)
 
 
 def _shapes(tree: Any) -> Any:
   return jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), tree)
-
-
