@@ -11,19 +11,24 @@ import jax
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
-def peak_mib(function: Callable[[], object]) -> float | None:
-  """MiB at the peak of a call; None where nothing can say it.
+def peak(function: Callable[[], object]) -> dict[str, float | None]:
+  """{"peak_mib", "process_mib"} of a call; None where nothing can say it.
 
-  On a GPU or TPU: the most that the device held since the process began, parameters and all; so it
-  never falls from one row to the next. On a CPU under Linux: by how much the process's resident
-  memory grew above what it held before the call, with parameters and code loaded.
+  "peak_mib" on a GPU or TPU: the most that the device held since the process began, parameters and
+  all; so it never falls from one row to the next. On a CPU under Linux: by how much the process's
+  resident memory grew above what it held before the call, with parameters and code loaded.
+  "process_mib" is all that the process held at the peak: to be compared with other programs, if
+  there is but one row.
   """
   before = _most_resident(reset=True)
   function()
+  most = None if before is None else _most_resident()
   stats = jax.local_devices()[0].memory_stats()
   if stats and "peak_bytes_in_use" in stats:
-    return stats["peak_bytes_in_use"] / 2**20
-  return None if before is None else max(_most_resident() - before, 0.0)
+    grown = stats["peak_bytes_in_use"] / 2**20
+  else:
+    grown = None if most is None else max(most - before, 0.0)
+  return {"peak_mib": grown, "process_mib": most}
 
 
 def compiled_mib(compiled) -> dict[str, float]:

@@ -126,12 +126,12 @@ def prepare(case: Case) -> Prepared:
   compile_s = time.perf_counter() - begin
   attach = bench.attach is not None
   begin = time.perf_counter()
-  memory_mib = memory.peak_mib(lambda: bench.step(compiled, stage, 0, attach))
+  held = memory.peak(lambda: bench.step(compiled, stage, 0, attach))
   run_s = time.perf_counter() - begin
   facts = dataclasses.asdict(case) | {
     "name": case.name, "size": setup.size, "dtype": setup.dtype, "resolution": setup.resolution,
     "batch": setup.batch, "photos": setup.batch, "lower_s": lower_s, "compile_s": compile_s,
-    "first_call_s": lower_s + compile_s + run_s, "peak_mib": memory_mib,
+    "first_call_s": lower_s + compile_s + run_s, **held,
     "compiled_mib": memory.compiled_mib(compiled), "finite": bench.finite,
     "gflop_per_photo": train_step.gflop_per_photo(setup) + train_step.attach_gflop_per_photo(setup),
   }  # fmt: skip
