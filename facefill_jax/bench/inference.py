@@ -146,8 +146,8 @@ def prepare(case: Case) -> Prepared:
   flops = _flops(compiled.cost_analysis()) or _flops(lowered.cost_analysis())
   facts = dataclasses.asdict(case) | {
     "name": case.name, "photos": case.batch, "lower_s": lowered_s, "compile_s": compile_s,
-    "first_call_s": lowered_s + compile_s + run_s, "gflop_per_photo": flops / 1e9 / case.batch, **held,
-    "compiled_mib": memory.compiled_mib(compiled),
+    "first_call_s": lowered_s + compile_s + run_s, "gflop_per_photo": flops / 1e9 / case.batch,
+    **held, "compiled_mib": memory.compiled_mib(compiled),
   }  # fmt: skip
   return Prepared(facts, lambda: timing.timed(call))
 
