@@ -49,6 +49,8 @@ def run(
     (case,) = cases
     versus.serve(prepare(case))
     return
+  if other is not None:
+    versus.share_device()
   about = hardware.describe()
   machine, peaks, rows = about["machine"], {}, []
   click.echo(
@@ -68,5 +70,6 @@ def run(
     click.echo(f"peak, of a matrix product in {dtype}: {best['gflops']:.0f} GFLOP/s{core}")
   click.echo("")
   click.echo(tables.measured(columns, rows))
-  for found in rows if more else ():
-    click.echo(more(found))
+  said = [more(found) for found in rows] if more else []
+  if any(said):
+    click.echo("\n".join(filter(None, said)))

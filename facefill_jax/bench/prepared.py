@@ -19,9 +19,9 @@ class Prepared:
   facts: dict
   sample: Callable[[], timing.Sample]
 
-  def collect(self, seconds: float) -> list[timing.Sample]:
+  def collect(self, seconds: float, least: int = 1) -> list[timing.Sample]:
     """Samples of so many seconds."""
-    return timing.collect(self.sample, seconds, least=1)
+    return timing.collect(self.sample, seconds, least)
 
   def close(self) -> None:
     """Nothing to end; a side of another checkout has."""

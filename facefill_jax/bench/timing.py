@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-WARM_UP = 2
-"""Samples that are thrown away first: caches fill, threads start, the clock of the CPU rises."""
-LEAST = 5
+WARM_UP = 1
+"""Samples that are thrown away, beside the first call: caches fill, threads start."""
+LEAST = 3
 """Samples that are taken in any case, however long they take."""
 
 

@@ -28,7 +28,7 @@ class Setup:
 
   Attributes:
     stage: without judges, which are arguments of the step.
-    resolution, batch: side in pixels, photos a step.
+    resolution, batch: side in pixels, photos a step; size, dtype: of the networks.
     state, judges, data: shapes of the step's arguments; data as a Batch, with its layout attached
       in the texture stage.
     parser: shapes of the parameters of the layout network that attaches it.

@@ -19,6 +19,11 @@ def is_checkout(name: str) -> bool:
   return (Path(name) / "facefill_jax" / "__init__.py").is_file()
 
 
+def share_device() -> None:
+  """Leaves another process room on a GPU. Call it before JAX begins to use the device."""
+  os.environ.setdefault(_NO_POOL, "false")
+
+
 class Checkout:
   """The same measurement by another checkout's sources, in a process that waits for its turns.
 
@@ -82,8 +87,6 @@ def measure(
   a: Callable[[], Prepared], b: Callable[[], Prepared | Checkout] | None, pace: Pace
 ) -> dict:
   """A's row; with B {"a": row, "b": row, "ratio": ..., "cpu_ratio": ... (on a CPU)}."""
-  if b is not None:
-    os.environ.setdefault(_NO_POOL, "false")
   sides = {}
   try:
     for name, make in (("a", a), ("b", b)):
@@ -91,8 +94,11 @@ def measure(
         sides[name] = make()
         if isinstance(sides[name], Prepared):
           timing.warm_up(sides[name].sample)
-    collectors = {name: side.collect for name, side in sides.items()}
-    found = timing.in_turn(collectors, pace.rounds if b else 1, pace.seconds)
+    if b is None:
+      found = {"a": [sides["a"].collect(pace.seconds, timing.LEAST)]}
+    else:
+      collectors = {name: side.collect for name, side in sides.items()}
+      found = timing.in_turn(collectors, pace.rounds, pace.seconds)
   finally:
     for side in sides.values():
       side.close()
