@@ -28,18 +28,21 @@ def seconds(row: dict) -> float:
 
 
 def by_side(rows: Iterable[dict]) -> list[dict]:
-  """The rows with batch 1, by resolution."""
-  return sorted((row for row in rows if row["batch"] == 1), key=lambda row: row["resolution"])
+  """The rows with batch 1, by resolution; the first of those alike."""
+  found = {}
+  for row in rows:
+    if row["batch"] == 1:
+      found.setdefault(row["resolution"], row)
+  return [found[side] for side in sorted(found)]
 
 
 def by_batch(rows: Iterable[dict]) -> list[dict]:
-  """The rows of the resolution that has most batch sizes, by batch."""
-  rows = list(rows)
-  batches = {}
+  """The rows of the resolution that has most batch sizes, by batch; the first of those alike."""
+  found = {}
   for row in rows:
-    batches.setdefault(row["resolution"], set()).add(row["batch"])
-  side = max(batches, key=lambda each: (len(batches[each]), -each))
-  return sorted((row for row in rows if row["resolution"] == side), key=lambda row: row["batch"])
+    found.setdefault(row["resolution"], {}).setdefault(row["batch"], row)
+  side = max(found, key=lambda each: (len(found[each]), -each))
+  return [found[side][batch] for batch in sorted(found[side])]
 
 
 def exponent(rows: Sequence[dict]) -> list[float]:

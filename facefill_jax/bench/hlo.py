@@ -11,6 +11,7 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 _BYTES = {
@@ -40,7 +41,8 @@ class Operation:
 
   Attributes:
     tensor: its largest result, as text without layout; "" of a move between the memories.
-    result_bytes: of that, with padding; 0 if it lies in the fast memory.
+    result_bytes: of that, with padding.
+    fast: whether it lies in the fast memory.
     bytes: of results and operands together, as far as they lie in the large memory.
     times: how often it runs, by the trip counts of the loops around it.
     where: the name that the sources gave it, or to what it moves.
@@ -49,6 +51,7 @@ class Operation:
   opcode: str
   tensor: str
   result_bytes: int
+  fast: bool
   bytes: int
   times: int
   where: str
@@ -105,7 +108,7 @@ class _Instruction(NamedTuple):
   @property
   def where(self) -> str:
     found = re.search(r'op_name="([^"]*)"', self.rest)
-    return found[1] if found else ""
+    return found[1].replace("\\'", "'") if found else ""
 
 
 def _parse(text: str) -> tuple[dict[str, list[_Instruction]], str | None]:
@@ -163,12 +166,16 @@ def _operation(each: _Instruction, here: dict[str, _Instruction], times: int) ->
     sides = [size for size in (_size(tensor, anywhere=True) for tensor in tensors[:2]) if size]
     source = here.get(each.operands[0]) if each.operands else None
     where = source and (source.where or source.name)
-    return Operation(each.opcode, "", 0, min(sides, default=0), times, f"move of {where}")
+    moved = min(sides, default=0)
+    return Operation(each.opcode, "", 0, False, moved, times, f"move of {where}")
   results = tensor_bytes(each.type)
   moved = results + sum(tensor_bytes(here[name].type) for name in each.operands if name in here)
-  largest = max(tensors, key=_size, default=None)
-  tensor = f"{largest[1]}[{largest[2]}]" if largest else each.type
-  return Operation(each.opcode, tensor, _size(largest) if largest else 0, moved, times, each.where)
+  largest = max(tensors, key=partial(_size, anywhere=True), default=None)
+  if largest is None:
+    return Operation(each.opcode, each.type, 0, False, moved, times, each.where)
+  size = _size(largest, anywhere=True)
+  tensor, fast = f"{largest[1]}[{largest[2]}]", not _size(largest)
+  return Operation(each.opcode, tensor, size, fast, moved, times, each.where)
 
 
 def _trips(computations: dict, rest: str) -> int:

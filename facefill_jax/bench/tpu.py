@@ -74,16 +74,20 @@ def measure(lowered, photos: int, chip: str) -> tuple[dict, str]:
   facts = {"compile_s": time.perf_counter() - begin, "compile_cpu_s": time.process_time() - cpu}
   cost = compiled.cost_analysis()
   text = compiled.as_text()
-  facts["compiled_mib"] = memory.compiled_mib(compiled)
-  return facts | roofline(cost["flops"], cost["bytes accessed"], chip, photos) | read(text), text
+  facts |= {"compiled_mib": memory.compiled_mib(compiled), "gb": cost["bytes accessed"] / 1e9}
+  said = read(text)
+  return facts | said | roofline(cost["flops"] / 1e9, said["gb_of_hbm"], chip, photos), text
 
 
-def roofline(flops: float, moved: float, chip: str, photos: int) -> dict:
-  """Times at the chip's published speeds: the longer one binds. Of one chip's part."""
-  teraflops, gigabytes = CHIPS[chip]
-  arithmetic, traffic = flops / teraflops / 1e9, moved / gigabytes / 1e6
+def roofline(gflop: float, gigabytes: float, chip: str, photos: int) -> dict:
+  """Times at the chip's published speeds, the longer of which binds. All of one chip's part.
+
+  gigabytes: through HBM.
+  """
+  teraflops, per_second = CHIPS[chip]
+  arithmetic, traffic = gflop / teraflops, 1e3 * gigabytes / per_second
   return {
-    "gflop": flops / 1e9, "gb": moved / 1e9, "arithmetic_ms": arithmetic, "traffic_ms": traffic,
+    "gflop": gflop, "arithmetic_ms": arithmetic, "traffic_ms": traffic,
     "bound_by": "memory" if traffic > arithmetic else "arithmetic",
     "photos_per_second_at_most": photos / max(arithmetic, traffic, 1e-9) * 1e3,
   }  # fmt: skip
@@ -93,7 +97,7 @@ def read(text: str) -> dict:
   """What the text of an optimised program says: largest tensors and operations, collectives."""
   found = hlo.operations(text)
   return {
-    "gb_counted": sum(op.bytes * op.times for op in found) / 1e9,
+    "gb_of_hbm": sum(op.bytes * op.times for op in found) / 1e9,
     "largest_tensors": _tensors(found),
     "largest_operations": _sums(found),
     "collectives": hlo.collectives(found),
@@ -102,17 +106,18 @@ def read(text: str) -> dict:
 
 def _tensors(found: Sequence[hlo.Operation]) -> list[dict]:
   """The largest results, alike ones together."""
-  sizes, counts, where = {}, collections.Counter(), {}
+  sizes, counts, fast, where = {}, collections.Counter(), collections.Counter(), {}
   for op in found:
-    if not op.result_bytes:  # a move of another's result, or kept in the fast memory
+    if not op.result_bytes:  # a move of another's result
       continue
     sizes[op.tensor] = max(sizes.get(op.tensor, 0), op.result_bytes)
     counts[op.tensor] += 1
+    fast[op.tensor] += op.fast
     where.setdefault(op.tensor, short(op.where) or op.opcode)
   chosen = sorted(sizes, key=lambda tensor: -sizes[tensor])[:LARGEST]
   return [
     {"tensor": tensor, "mib": sizes[tensor] / 2**20, "count": counts[tensor],
-     "first": where[tensor]}
+     "in_fast_memory": fast[tensor], "first": where[tensor]}
     for tensor in chosen
   ]  # fmt: skip
 
@@ -143,14 +148,14 @@ def describe(row: dict) -> str:
     f"{row['program']}, {row['name']}, {row['resolution']} px x {row['batch']}, {row['dtype']}, on "
     f"{row['topology']}: bound by {row['bound_by']}",
     f"  {row['gflop']:.2f} GFLOP, {row['arithmetic_ms']:.3f} ms at the chip's peak",
-    f"  {row['gb']:.3f} GB by the compiler's count, {row['traffic_ms']:.3f} ms at the chip's peak",
-    f"  {row['gb_counted']:.3f} GB through HBM, counted here (padded, all turns of loops)",
+    f"  {row['gb_of_hbm']:.3f} GB through HBM, {row['traffic_ms']:.3f} ms at the chip's peak",
+    f"  {row['gb']:.3f} GB by the compiler's count, of both memories",
     f"  at most {row['photos_per_second_at_most']:.0f} photos/s; temporary memory "
     f"{plan.get('temporary', 0):.0f} MiB, arguments {plan.get('arguments', 0):.0f} MiB; compiled "
     f"in {row['compile_s']:.0f} s",
     f"  collectives: {row['collectives'] or 'none'}",
-    "  largest tensors (MiB with padding, how many like it, first made by):",
-    *(f"    {t['mib']:9.2f}  {t['count']:4d} x {t['tensor']:<28} {t['first']}"
+    "  largest tensors (MiB with padding; how many like it, and of them in the fast memory; first):",
+    *(f"    {t['mib']:9.2f}  {t['count']:4d} ({t['in_fast_memory']})  {t['tensor']}  {t['first']}"
       for t in row["largest_tensors"]),
     "  operations that move most (GB, how many):",
     *(f"    {o['gb']:9.4f}  {o['count']:4d} x {o['operation']}" for o in row["largest_operations"]),

@@ -5,7 +5,7 @@ device already: no disk, no decoding. In the texture stage the layout network's 
 (`attach_layout`) is part of it, as in the loop.
 
 Each step is waited for, which a loop does not do. Steps differ: a penalty every 16 steps, say. A
-sample is an average step: each kind of step is run once, and its time weighed by how often it comes.
+sample is an average step: each kind of step is run once, its time weighed by how often it comes.
 
 The parts are differences between programs, as nobody can look into one:
 

@@ -19,7 +19,7 @@ def row(resolution, batch, seconds):
 
 
 SIDES = [row(64, 1, 1.0), row(256, 1, 32.0), row(128, 1, 4.0)]
-BATCHES = [row(256, 4, 24.0), row(256, 2, 28.0)]
+BATCHES = [row(256, 4, 24.0), row(256, 2, 28.0), row(256, 1, 99.0)]  # the last one twice
 
 
 def write(path, rows, machine=MACHINE):
@@ -44,7 +44,7 @@ def test_the_command(tmp_path, capsys):
   assert main(["growth", *files, "--svg", str(svg), "--json", str(out)]) == 0
   text = svg.read_text()
   assert text.startswith("<?xml") and "linear in pixels" in text and "a CPU, 1 cores" in text
-  assert len(json.loads(out.read_text())["rows"]) == 5
+  assert len(json.loads(out.read_text())["rows"]) == 6
   assert "128 px: 4.0000 CPU-seconds a photo, as pixels^1.00" in capsys.readouterr().out
   assert main(["growth", *files, "--svg", str(tmp_path / "again.svg")]) == 0
   assert (tmp_path / "again.svg").read_text() == text

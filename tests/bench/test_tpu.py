@@ -1,9 +1,12 @@
 """bench tpu: what is read from a compiled program's text, and what is said without a compiler."""
 
+import gzip
 import importlib.util
+import json
 
 import pytest
 
+from facefill_jax import sharding
 from facefill_jax.bench import hlo, tpu
 from facefill_jax.bench.__main__ import main
 
@@ -63,17 +66,17 @@ def test_what_is_read():
   assert found["collectives"] == {"all-reduce": 1}
   assert found["largest_tensors"][0] == {
     "tensor": "bf16[2,64,64,16]", "mib": 2.0, "count": 1,
-    "first": "LayoutNet/stem/conv_general_dilated",
+    "in_fast_memory": 0, "first": "LayoutNet/stem/conv_general_dilated",
   }  # fmt: skip
   total = PADDED_PHOTO + 2 * PADDED_CONV + SMALL + 18 * SMALL
-  assert found["gb_counted"] == pytest.approx(total / 1e9)
+  assert found["gb_of_hbm"] == pytest.approx(total / 1e9)
   assert sum(op["gb"] for op in found["largest_operations"]) == pytest.approx(total / 1e9)
 
 
 def test_what_binds():
-  found = tpu.roofline(197e9, 819e6, "v5e", photos=8)
+  found = tpu.roofline(197, 0.819, "v5e", photos=8)
   assert found["arithmetic_ms"] == pytest.approx(1) and found["traffic_ms"] == pytest.approx(1)
-  found = tpu.roofline(197e9, 2 * 819e6, "v5e", photos=8)
+  found = tpu.roofline(197, 2 * 0.819, "v5e", photos=8)
   assert found["bound_by"] == "memory"
   assert found["photos_per_second_at_most"] == pytest.approx(4000)
 
@@ -82,6 +85,24 @@ def test_what_binds():
 def test_unknown_topologies(topology, capsys):
   assert main(["tpu", "--topology", topology]) == 3
   assert f"--topology {topology}: give CHIP:AxB" in capsys.readouterr().err
+
+
+def test_the_command(monkeypatch, tmp_path, capsys):
+  """All but the compiler, which takes minutes."""
+  monkeypatch.setattr(tpu, "mesh_of", lambda topology: sharding.local_mesh(1))
+  facts = tpu.read(PROGRAM) | tpu.roofline(1.0, 1.0, "v5e", 1)
+  facts |= {"compile_s": 1.0, "compiled_mib": {"temporary": 5.0}, "gb": 2.0}
+  monkeypatch.setattr(tpu, "measure", lambda lowered, photos, chip: (facts, PROGRAM))
+  out = tmp_path / "t.json"
+  arguments = ["--size", "tiny", "--resolution", "64", "--batch", "1", "--hlo", str(tmp_path)]
+  assert main(["tpu", *arguments, "--json", str(out)]) == 0
+  (row,) = json.loads(out.read_text())["rows"]
+  assert (row["program"], row["topology"], row["bound_by"]) == ("fill", "v5e:1x1", "memory")
+  with gzip.open(tmp_path / "fill_64_x1_v5e_1x1.txt.gz", "rt") as file:
+    assert file.read() == PROGRAM
+  said = capsys.readouterr().out
+  assert "fill, tiny, 64 px x 1, bfloat16, on v5e:1x1: bound by memory" in said
+  assert "1 (0)  bf16[2,64,64,16]  LayoutNet/stem/conv_general_dilated" in said
 
 
 def test_without_a_compiler(monkeypatch, capsys):
