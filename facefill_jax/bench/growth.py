@@ -1,8 +1,7 @@
 """bench growth: the cost of a fill as pictures and batches grow, as a plot.
 
-It takes what `bench inference --json` wrote. Both axes are logarithmic and both panels have a line
-of constant cost, so that what grows faster than the pixels, or what a larger batch saves, shows as
-an angle to it.
+It takes what `bench inference --json` wrote. Each panel has a dashed line of constant cost, a pixel
+or a photo: what grows faster than the pixels, or what a larger batch saves, shows as an angle.
 """
 
 import io
@@ -93,7 +92,7 @@ def svg(rows: Sequence[dict], title: str, unit: str) -> str:
 
 
 def _panel(axes, xs: list[int], rows: Sequence[dict], power: float, said: str) -> None:
-  """Points with their quartiles, and a line of what constant cost would be."""
+  """Points with their quartiles, and the line that x ** power gives through the first of them."""
   ys = [seconds(row) for row in rows]
   spreads = [row.get("cpu_s_per_photo") or row["ms"] for row in rows]
   low = [y * s["p25"] / s["median"] for y, s in zip(ys, spreads, strict=True)]
@@ -102,7 +101,10 @@ def _panel(axes, xs: list[int], rows: Sequence[dict], power: float, said: str) -
   axes.plot(xs, ys, color=_SOLID, marker="o", label="measured, with quartiles")
   axes.vlines(xs, low, high, color=_SOLID, linewidth=3, alpha=0.4)
   axes.set_xscale("log", base=2)
-  axes.set_yscale("log")
+  if power:
+    axes.set_yscale("log")
+  else:
+    axes.set_ylim(0, 1.2 * max(high))
   axes.set_xticks(xs, [str(x) for x in xs])
   axes.minorticks_off()
   axes.legend(frameon=False, fontsize=8)

@@ -154,7 +154,7 @@ def describe(row: dict) -> str:
     f"{plan.get('temporary', 0):.0f} MiB, arguments {plan.get('arguments', 0):.0f} MiB; compiled "
     f"in {row['compile_s']:.0f} s",
     f"  collectives: {row['collectives'] or 'none'}",
-    "  largest tensors (MiB with padding; how many like it, and of them in the fast memory; first):",
+    "  largest tensors (MiB with padding; how many, and of them in the fast memory; the first):",
     *(f"    {t['mib']:9.2f}  {t['count']:4d} ({t['in_fast_memory']})  {t['tensor']}  {t['first']}"
       for t in row["largest_tensors"]),
     "  operations that move most (GB, how many):",
