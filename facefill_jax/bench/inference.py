@@ -16,6 +16,7 @@ from facefill_jax.bench.prepared import Prepared
 from facefill_jax.filling import filler, model_files
 from facefill_jax.labels import VOID
 from facefill_jax.models import networks as networks_lib
+from facefill_jax.models.texture_net import LATENT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,7 +108,7 @@ def arguments(batch: int, resolution: int) -> dict[str, np.ndarray]:
     "mask": made["mask"],
     "edit": np.full(shape, VOID, np.uint8),
     "edited": np.zeros(batch, bool),
-    "z": np.random.default_rng(1).standard_normal((batch, filler.LATENT), np.float32),
+    "z": np.random.default_rng(1).standard_normal((batch, LATENT), np.float32),
   }
 
 
@@ -123,7 +124,7 @@ def lower(case: Case, mesh=None) -> tuple[Any, dict, dict]:
   if mesh is not None:
     whole, split = sharding.replicated(mesh), sharding.batch_sharding(mesh)
     shown = sharding.placed(params, whole), sharding.placed(others, split)
-  program = filler.filling_program(networks, case.looks)
+  program = filler.filling_program(networks, looks=case.looks)
   return program.lower(shown[0], **shown[1], smooth=False), params, others
 
 

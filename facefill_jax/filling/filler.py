@@ -237,7 +237,7 @@ def _frame_of(request: Request) -> Frame:
 
 
 @functools.lru_cache(maxsize=8)
-def filling_program(networks: Networks, looks: int = 2):
+def filling_program(networks: Networks, *, looks: int = 2):
   """Both stages, jitted: (params, photo, mask, edit, edited, z, *, smooth) -> whole, layout.
 
   looks: 2, at the photo and at its mirror image, is how this fills; 1 is there to be compared.
