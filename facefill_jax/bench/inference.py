@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -41,6 +40,10 @@ class Case:
   looks: int = 2
   layout_resolution: int | None = None
 
+  def __post_init__(self):
+    if self.looks not in (1, 2):
+      raise ValueError(f"looks is {self.looks}: give 1 or 2")
+
   @property
   def name(self) -> str:
     """For a table."""
@@ -67,10 +70,9 @@ def changed(case: Case, change: str) -> Case:
   field, equals, value = change.partition("=")
   types = {"resolution": int, "batch": int, "looks": int, "layout_resolution": int, "dtype": str}
   if equals and field in types:
-    try:
-      return dataclasses.replace(case, **{field: types[field](value)})
-    except ValueError as error:
-      raise ValueError(f"--vs {change}: {field} is a whole number") from error
+    if types[field] is int and not value.isdecimal():
+      raise ValueError(f"--vs {change}: {field} is a whole number")
+    return dataclasses.replace(case, **{field: types[field](value)})
   if change in networks_lib.SIZES:
     return dataclasses.replace(case, size=change, model="")
   if change == PRETRAINED.name and not Path(change).exists():
@@ -84,7 +86,7 @@ def changed(case: Case, change: str) -> Case:
 
 
 def load(case: Case) -> tuple[networks_lib.Networks, dict]:
-  """The networks and their parameters, NumPy arrays."""
+  """The networks and their parameters, float32 NumPy arrays."""
   if case.model:
     config, params = model_files.load_model(case.model, needed=networks_lib.STAGES)
     params = {name: params[name] for name in networks_lib.STAGES}
@@ -97,7 +99,7 @@ def load(case: Case) -> tuple[networks_lib.Networks, dict]:
   if not case.model:
     shapes = networks_lib.abstract_params(case.size, **config.get("model", {}))
     params = {name: made_up.parameters(shapes[name]) for name in networks_lib.STAGES}
-  return networks, params
+  return networks, jax.tree.map(lambda x: np.asarray(x, np.float32), params)
 
 
 def arguments(batch: int, resolution: int) -> dict[str, np.ndarray]:
@@ -112,26 +114,24 @@ def arguments(batch: int, resolution: int) -> dict[str, np.ndarray]:
   }
 
 
-def lower(case: Case, mesh=None) -> tuple[Any, dict, dict]:
-  """The lowered program, its parameters and its other arguments (both NumPy).
+def lower(case: Case, networks: networks_lib.Networks, params: dict, others: dict, mesh=None):
+  """The program of a fill for these arguments, lowered.
 
   mesh: the devices that it is for, which need not be here; None: this process's own.
   """
-  networks, params = load(case)
-  params = jax.tree.map(lambda x: np.asarray(x, np.float32), params)
-  others = arguments(case.batch, case.resolution)
-  shown = params, others
   if mesh is not None:
-    whole, split = sharding.replicated(mesh), sharding.batch_sharding(mesh)
-    shown = sharding.placed(params, whole), sharding.placed(others, split)
+    params = sharding.placed(params, sharding.replicated(mesh))
+    others = sharding.placed(others, sharding.batch_sharding(mesh))
   program = filler.filling_program(networks, looks=case.looks)
-  return program.lower(shown[0], **shown[1], smooth=False), params, others
+  return program.lower(params, **others, smooth=False)
 
 
 def prepare(case: Case) -> Prepared:
   """Compiles and runs once. A call is as in the product: from NumPy arrays to NumPy arrays."""
+  networks, params = load(case)
+  others = arguments(case.batch, case.resolution)
   begin = time.perf_counter()
-  lowered, params, others = lower(case)
+  lowered = lower(case, networks, params, others)
   lowered_s = time.perf_counter() - begin
   begin = time.perf_counter()
   compiled = lowered.compile()

@@ -46,7 +46,8 @@ def tpu(
       case = inference.Case(
         size, resolution, batch, dtype=dtype, layout_resolution=layout_resolution
       )
-      lowered = inference.lower(case, mesh)[0]
+      arguments = inference.arguments(batch, resolution)
+      lowered = inference.lower(case, *inference.load(case), arguments, mesh)
     else:
       settings_ = (*settings, f"dtype={dtype}")
       case = train_case.Case(config, program, settings_, resolution, batch, early)

@@ -37,6 +37,8 @@ def test_the_other_side(tmp_path):
   assert inference.changed(case, "pretrained").model.endswith("pretrained")
   with pytest.raises(ValueError, match="batch is a whole number"):
     inference.changed(case, "batch=two")
+  with pytest.raises(ValueError, match="looks is 3: give 1 or 2"):
+    inference.changed(case, "looks=3")
   with pytest.raises(ValueError, match="--vs nothing: neither a checkout, a model's directory"):
     inference.changed(case, "nothing")
 
