@@ -49,7 +49,7 @@ class Case:
     """For a table."""
     looks = "" if self.looks == 2 else ", one look"
     layouts = "" if self.layout_resolution is None else f", layouts {self.layout_resolution}"
-    return f"{self.model or self.size}{layouts}{looks}"
+    return f"{Path(self.model).name or self.size}{layouts}{looks}"
 
   def arguments(self) -> list[str]:
     """Of the command line, for another checkout."""

@@ -135,8 +135,8 @@ def prepare(case: Case) -> Prepared:
     "compiled_mib": memory.compiled_mib(compiled), "finite": bench.finite,
     "gflop_per_photo": train_step.gflop_per_photo(setup) + train_step.attach_gflop_per_photo(setup),
   }  # fmt: skip
-  if case.parts:
-    facts["parts"] = parts(setup, bench, case.parts)
+  if case.parts_seconds:
+    facts["parts"] = parts(setup, bench, case.parts_seconds)
   return Prepared(facts, bench.sampler(compiled, stage, attach))
 
 

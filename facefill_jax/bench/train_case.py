@@ -22,7 +22,7 @@ class Case:
     stage: layout or texture.
     settings: "KEY=VALUE" each, as --config.KEY=VALUE of the training command.
     resolution, batch: side in pixels, photos a step; None: those of the configuration's last phase.
-    parts: seconds for each program that the parts are found by; 0: the parts are not asked for.
+    parts_seconds: for each program that the parts are found by; 0: the parts are not asked for.
     early: before the critic begins to train (texture.adversary_starts_at_images).
   """
 
@@ -32,7 +32,7 @@ class Case:
   resolution: int | None = None
   batch: int | None = None
   early: bool = False
-  parts: float = 0.0
+  parts_seconds: float = 0.0
 
   @property
   def name(self) -> str:

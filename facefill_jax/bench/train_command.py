@@ -31,7 +31,7 @@ from facefill_jax.bench import train as train_lib
 @measuring.timing_options
 def train(config, settings, stages, resolutions, batches, early, split, vs, **options) -> None:
   """Time, memory and arithmetic of each stage's training step, on made-up photos."""
-  seconds = options["seconds"] if split else 0.0
+  seconds = max(options["seconds"], 1e-3) if split else 0.0
   cases = [
     train_case.Case(config, stage, settings, resolution, batch, early, seconds)
     for stage in stages

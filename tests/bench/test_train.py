@@ -100,6 +100,16 @@ def test_variants(setups):
   assert set(train_step.JUDGED) < set(setups["texture"].stage.objective.TERMS)
 
 
+def test_what_is_said_of_the_parts():
+  row = {"stage": "layout", "resolution": 64, "batch": 2, "finite": True, "parts_seconds": 1.0}
+  parts = {"generator": {"ms": 30.0, "cpu_ms": 1.0}, "critic": {"ms": 10.0, "cpu_ms": 1.0}}
+  said = "layout 64 px x 2: generator 30.0 ms (75%), critic 10.0 ms (25%)"
+  assert train.say_parts(row | {"parts": parts}) == said
+  assert train.say_parts({"a": row | {"parts": parts}, "b": row}) == f"A {said}"
+  assert train.say_parts(row) == ""
+  assert "layout: a loss was not finite" in train.say_parts(row | {"finite": False})
+
+
 def test_differences():
   found = {"penalty": 10.0, "critic": 7.0, "generator": 4.0}
   assert train.differences(found) == {"penalty": 3.0, "critic": 3.0, "generator": 4.0}
