@@ -62,6 +62,8 @@ def run(
     peaks[case.dtype] = peak.matmul(case.dtype)
     b = None if other is None else other(case)
     rows.append(versus.measure(functools.partial(prepare, case), b, pace))
+    if b is not None and rows[-1]["b"]["dtype"] not in peaks:
+      peaks[rows[-1]["b"]["dtype"]] = peak.matmul(rows[-1]["b"]["dtype"])
     # After each row: all of them may take minutes.
     tables.write(out, sys.argv[1:], about | {"peak": peaks, "warm_up": timing.WARM_UP}, rows)
     click.echo(tables.measured(columns, rows[-1:]).splitlines()[-1], err=True)

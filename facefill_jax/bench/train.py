@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from facefill_jax.bench import memory, tables, timing, train_step
+from facefill_jax.bench import hardware, memory, tables, timing, train_step
 from facefill_jax.bench.prepared import Prepared
 from facefill_jax.bench.train_case import Case
 from facefill_jax.models.networks import TEXTURE
@@ -182,13 +182,14 @@ COLUMNS = (
 
 
 def say_parts(found: dict) -> str:
-  """The parts of a row, or of A's and B's; a line each."""
+  """The parts of a row, or of A's and B's; a line each. On a CPU by CPU time, which is steadier."""
+  key, unit = ("cpu_ms", "CPU-ms") if hardware.on_cpu() else ("ms", "ms")
   lines = []
   for side, row in [("", found)] if "a" not in found else [("A ", found["a"]), ("B ", found["b"])]:
     if "parts" in row:
-      total = sum(part["ms"] for part in row["parts"].values())
+      total = sum(part[key] for part in row["parts"].values())
       said = ", ".join(
-        f"{name} {part['ms']:.1f} ms ({part['ms'] / total:.0%})"
+        f"{name} {part[key]:.1f} {unit} ({part[key] / total:.0%})"
         for name, part in row["parts"].items()
       )
       lines.append(f"{side}{row['stage']} {row['resolution']} px x {row['batch']}: {said}")

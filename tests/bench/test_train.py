@@ -102,8 +102,8 @@ def test_variants(setups):
 
 def test_what_is_said_of_the_parts():
   row = {"stage": "layout", "resolution": 64, "batch": 2, "finite": True, "parts_seconds": 1.0}
-  parts = {"generator": {"ms": 30.0, "cpu_ms": 1.0}, "critic": {"ms": 10.0, "cpu_ms": 1.0}}
-  said = "layout 64 px x 2: generator 30.0 ms (75%), critic 10.0 ms (25%)"
+  parts = {"generator": {"ms": 1.0, "cpu_ms": 30.0}, "critic": {"ms": 1.0, "cpu_ms": 10.0}}
+  said = "layout 64 px x 2: generator 30.0 CPU-ms (75%), critic 10.0 CPU-ms (25%)"
   assert train.say_parts(row | {"parts": parts}) == said
   assert train.say_parts({"a": row | {"parts": parts}, "b": row}) == f"A {said}"
   assert train.say_parts(row) == ""
