@@ -4,6 +4,7 @@ Today: data-parallel. Batches are split over "data"; states are whole on every d
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -65,7 +66,12 @@ def local_mesh(count: int = -1) -> Mesh:
   if count != -1 and not 1 <= count <= len(found):
     raise ValueError(f"{count} devices asked for, {len(found)} are here: give 1..{len(found)}")
   used = found if count == -1 else found[:count]
-  return jax.make_mesh((len(used),), (DATA,), axis_types=(AxisType.Auto,), devices=used)
+  return mesh_over(used)
+
+
+def mesh_over(devices: Sequence[Any]) -> Mesh:
+  """A mesh over these devices, of whatever kind: also those of a TPU that is not here."""
+  return jax.make_mesh((len(devices),), (DATA,), axis_types=(AxisType.Auto,), devices=list(devices))
 
 
 def device_count(mesh: Mesh) -> int:

@@ -57,8 +57,8 @@ FOREIGN = (  # (packages, the modules that may import them, why)
   ),
   (
     ("jinja2", "markupsafe", "matplotlib"),
-    lambda module: within(module, ["evaluation.report"]),
-    "only the pages of evaluation/report/ need templates and plots",
+    lambda module: within(module, ["evaluation.report", "bench.growth"]),
+    "only the pages of evaluation/report/ (and one plot of bench/) need templates and plots",
   ),
   (
     ("ml_collections",),

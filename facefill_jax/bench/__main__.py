@@ -9,6 +9,10 @@ import click
 
 from facefill_jax.bench.cost import cost
 from facefill_jax.bench.data import data
+from facefill_jax.bench.growth_command import growth
+from facefill_jax.bench.inference_command import inference
+from facefill_jax.bench.tpu_command import tpu
+from facefill_jax.bench.train_command import train
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,6 +25,10 @@ def commands(options: dict, verbose: bool) -> None:
 
 commands.add_command(cost)
 commands.add_command(data)
+commands.add_command(inference)
+commands.add_command(tpu)
+commands.add_command(train)
+commands.add_command(growth)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -200,7 +200,7 @@ class Filler:
       row = (cells, hole[..., None], edit, np.array(edited), latent(request.seed))
       for name, value in zip(rows, row, strict=True):
         rows[name].append(value)
-    program = _filling(self.networks)
+    program = filling_program(self.networks)
     return jax.device_get(program(self.params, **self._put(rows, size), smooth=smooth))
 
   def _put(self, rows: Mapping[str, list], size: int) -> dict[str, jax.Array]:
@@ -237,20 +237,21 @@ def _frame_of(request: Request) -> Frame:
 
 
 @functools.lru_cache(maxsize=8)
-def _filling(networks: Networks):
+def filling_program(networks: Networks, *, looks: int = 2):
   """Both stages, jitted: (params, photo, mask, edit, edited, z, *, smooth) -> whole, layout.
+
+  looks: 2, at the photo and at its mirror image, is how this fills; 1 is there to be compared.
 
   photo uint8 (b, h, w, 3); mask bool (b, h, w, 1), True = hole; edit uint8 (b, h, w), void where
   nothing is asked for; edited bool (b,): then F_enc is withheld, as a way around the edit; z
   float32 (b, LATENT). Returns the whole picture, uint8 (b, h, w, 3), and the layout that guided it:
   class ids uint8 (b, h, w) or, `smooth`, its probabilities (b, h, w, 20).
   """
+  predict = {1: networks_lib.predict_layout, 2: networks_lib.predict_layout_twice}[looks]
 
   def run(params, photo, mask, edit, edited, z, smooth=False):
     photo = images.to_float(photo)
-    layout, features = networks_lib.predict_layout_twice(
-      networks.layout, params[LAYOUT], photo, mask
-    )
+    layout, features = predict(networks.layout, params[LAYOUT], photo, mask)
     asked = jnp.logical_and(mask, (edit != VOID)[..., None])  # b h w 1
     layout = jnp.where(asked, jax.nn.one_hot(edit, NUM_CLASSES), layout)
     whole = networks_lib.fill(

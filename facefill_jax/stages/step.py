@@ -216,7 +216,9 @@ def _critic_loss(stage, step, outputs, part, params):
     loss = share * losses.wasserstein(real.score(), fake.score(), pair.valid)
     loss = loss + stage.drift * mean(jnp.square(real.score()))
     penalise = partial(losses.gradient_penalty, score, pair.real, pair.fake, changeable, part.mix)
-  penalty = share_seen * _lazy_every(step, stage.penalty_every, penalise)
+  penalty = jnp.zeros(())
+  if stage.penalty:  # of weight 0 it is not computed
+    penalty = share_seen * _lazy_every(step, stage.penalty_every, penalise)
   metrics = {
     "critic/real": mean(real.score()),
     "critic/fake": mean(fake.score()),

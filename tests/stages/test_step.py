@@ -96,6 +96,19 @@ def test_what_a_step_did_not_ask_is_none_of_its_metrics(layout_run):
   assert found[2] == of_critic - {"critic/penalty"} and found[3] == set(metrics[0])
 
 
+def test_a_penalty_of_weight_0_is_not_computed(micro, micro_params, monkeypatch):
+  def computed(*_):
+    raise AssertionError
+
+  monkeypatch.setattr(losses, "gradient_penalty", computed)
+  stage = make_stage("layout", micro, micro_params, penalty=0.0)
+  state = make_state(stage, micro_params)
+  _, metrics = jax.eval_shape(
+    step_lib.train_step, stage, state, make_batch(micro), jax.random.key(0)
+  )
+  assert metrics["critic/penalty"].shape == ()
+
+
 @in_layout_group
 def test_a_critic_step_leaves_the_generator_alone(layout_run):
   _, (_, before, after, _), metrics = layout_run
