@@ -18,10 +18,10 @@ import numpy as np
 from facefill_jax import files, images, sharding
 from facefill_jax.filling import model_files
 from facefill_jax.filling.frame import Frame, square_frame
+from facefill_jax.filling.latents import latent
 from facefill_jax.labels import NUM_CLASSES, VOID
 from facefill_jax.models import networks as networks_lib
 from facefill_jax.models.networks import LAYOUT, STAGES, TEXTURE, Networks
-from facefill_jax.models.texture_net import LATENT
 
 
 @dataclass(frozen=True)
@@ -215,12 +215,6 @@ class Filler:
     shape = request.mask.shape
     ids = frame.paste_layout(layout, shape)[0] if smooth else frame.paste_labels(layout, shape)
     return Filled(whole, ids, frame, self.resolution)
-
-
-@functools.lru_cache(maxsize=256)
-def latent(seed: int) -> np.ndarray:
-  """z of a seed, float32 (LATENT,), not to be written to. Drawn once: a batch shares its seed."""
-  return np.asarray(jax.random.normal(jax.random.key(seed), (LATENT,)))
 
 
 def _on_devices(where, x):
