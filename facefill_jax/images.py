@@ -168,25 +168,14 @@ def _push(weighted: Array, weight: Array) -> tuple[Array, Array]:
 def _pull(coarse: Array, weighted: Array, weight: Array, size) -> Array:
   """Twice the size: `coarse` where nothing is known. `size`: two integers or an array of them."""
   h, w = weight.shape[2:]
-  rows, columns = np.arange(h)[:, None], np.arange(w)
-  inside = ((rows < size[0]) & (columns < size[1])) * np.float32(1)
+  inside = (np.arange(h)[:, None] < size[0]) & (np.arange(w) < size[1])
   known, unknown = weight * _mean(weighted, weight), inside - weight
-
-  def blur(x):
-    """`blur` of planes: quarters of a pixel, of both its neighbours, and of what is in the centre
-    or, past an edge, in the pixel again."""
-    for axis, place, side in ((3, columns, size[1]), (2, rows, size[0])):
-      window = tuple(3 if i == axis else 1 for i in range(4))
-      around = [(1, 1) if i == axis else (0, 0) for i in range(4)]
-      three = lax.reduce_window(x, np.float32(0), lax.add, window, (1, 1, 1, 1), around)
-      times = 1.0 + (place == 0) + (place == side - 1)
-      x = 0.25 * three + (0.25 * times).astype(jnp.float32) * x
-    return x
-
   # Bilinear enlargement is the nearest one, blurred: the first of the blurs.
   grown = inside * coarse.repeat(2, 2).repeat(2, 3)[:, :, :h, :w]
   # A loop: on a CPU, XLA makes the gradient of six blurs in a row three to six times as dear.
-  return lax.fori_loop(0, 1 + RELAXATIONS, lambda _, x: known + unknown * blur(x), grown)
+  return lax.fori_loop(
+    0, 1 + RELAXATIONS, lambda _, x: known + unknown * _blurred(x, (2, 3), size), grown
+  )
 
 
 def known_fraction(mask: Mask, factor: int) -> Float[Array, "b hs ws 1"]:
@@ -222,9 +211,23 @@ def repeat_edges(x: Array, reach: int, axes: tuple[int, ...] = (1, 2)) -> Array:
 
 def blur(photo: Photo) -> Photo:
   """Binomial 3 x 3 filter (1, 2, 1) / 4 along each side, edges repeated; float32."""
-  x = repeat_edges(photo.astype(jnp.float32), 1)
-  x = (x[:, :-2] + 2.0 * x[:, 1:-1] + x[:, 2:]) / 4.0
-  return (x[:, :, :-2] + 2.0 * x[:, :, 1:-1] + x[:, :, 2:]) / 4.0
+  return _blurred(photo.astype(jnp.float32), (1, 2), photo.shape[1:3])
+
+
+def _blurred(x: Array, axes: tuple[int, int], size) -> Array:
+  """`blur` along two axes of the first `size` cells of arrays that are 0 after them.
+
+  A quarter of the sum of three neighbours, and the pixel once more, at an edge twice: the gradient
+  of sums of slices with their edges repeated takes thrice as long, to compile and to run.
+  """
+  for axis, side in zip(axes, size, strict=True):
+    place = np.arange(x.shape[axis]).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
+    times = (1.0 + (place == 0) + (place == side - 1)).astype(np.float32)
+    window = [3 if i == axis else 1 for i in range(x.ndim)]
+    around = [(1, 1) if i == axis else (0, 0) for i in range(x.ndim)]
+    three = lax.reduce_window(x, np.float32(0), lax.add, window, [1] * x.ndim, around)
+    x = 0.25 * three + 0.25 * times * x
+  return x
 
 
 def sharpen(photo: Photo, gain: float) -> Photo:
