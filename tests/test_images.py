@@ -161,6 +161,29 @@ def test_membrane_by_hand():
   np.testing.assert_allclose(across, ramp[0, 16, :, 0], atol=0.01)
 
 
+def test_membrane_writes_out_large_scales_only():
+  """Each that is written out takes XLA a third of a second to compile, most of a cold fill."""
+
+  def equations(side):
+    shapes = [jax.ShapeDtypeStruct((1, side, side, n), t) for n, t in ((3, float), (1, bool))]
+    return str(jax.make_jaxpr(images.membrane)(*shapes)).count("reduce_window_sum[")
+
+  assert equations(32) == equations(4) < equations(64) == equations(33)
+
+
+def test_membrane_s_gradient():
+  """It is linear in the photo, so that <slope, M photo> = <M* slope, photo>."""
+  photo, slope = (RNG.uniform(-1, 1, (2, 33, 21, 3)).astype(np.float32) for _ in range(2))
+  mask = RNG.random((2, 33, 21, 1)) < np.array([0.4, 0.95]).reshape(2, 1, 1, 1)
+
+  @jax.jit
+  def both(photo, slope):
+    smooth, pullback = jax.vjp(lambda x: images.membrane(x, mask), photo)
+    return (smooth * slope).sum(), (pullback(slope)[0] * photo).sum()
+
+  np.testing.assert_allclose(*both(photo, slope), rtol=1e-4)
+
+
 def test_seamless():
   photo = RNG.uniform(-0.5, 0.5, (2, 32, 32, 3)).astype(np.float32)
   mask = np.zeros((2, 32, 32, 1), bool)

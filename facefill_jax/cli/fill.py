@@ -81,7 +81,7 @@ def _pipeline(model: Path):
   from facefill_jax.filling import pipeline
 
   with model_failures():
-    return pipeline.FaceFillPipeline.from_directory(model)
+    return pipeline.FaceFillPipeline.from_directory(model, few_photos=True)
 
 
 @contextlib.contextmanager

@@ -18,7 +18,7 @@ import numpy as np
 
 from facefill_jax import images
 from facefill_jax.evaluation.scoring import pad_batch
-from facefill_jax.filling.filler import latent
+from facefill_jax.filling.latents import latent
 from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.metrics import layout
 from facefill_jax.models import networks as networks_lib

@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +19,13 @@ import numpy as np
 from facefill_jax import files, images, sharding
 from facefill_jax.filling import model_files
 from facefill_jax.filling.frame import Frame, square_frame
+from facefill_jax.filling.latents import latent
 from facefill_jax.labels import NUM_CLASSES, VOID
 from facefill_jax.models import networks as networks_lib
-from facefill_jax.models.networks import LAYOUT, STAGES, TEXTURE, Networks
-from facefill_jax.models.texture_net import LATENT
+from facefill_jax.models.networks import LAYOUT, SIZES, STAGES, TEXTURE, Networks
+
+_UNOPTIMISED = MappingProxyType({"xla_backend_optimization_level": 0})
+_UNOPTIMISED_UP_TO = SIZES["small"].stem * 256**2  # channels times pixels
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class Filler:
     resolution: int,
     *,
     mesh=None,
+    few_photos: bool = False,
     config: Mapping | None = None,
     sha256: str = "",
   ):
@@ -86,9 +91,13 @@ class Filler:
       arrays are brought to the devices as float32; those of JAX are taken as they lie.
     resolution: side in pixels of what the networks see.
     mesh: the devices that share a batch, see `sharding.local_mesh`; None: the first one.
+    few_photos: for a process that fills only a few, on a CPU: a program of a small network is
+      compiled in less than half the time, and runs half as fast. A value may round otherwise.
     """
     self.networks, self.resolution, self._mesh = networks, int(resolution), mesh
     self.config, self.sha256 = dict(config or {}), sha256
+    small = networks.texture.stem * self.resolution**2 <= _UNOPTIMISED_UP_TO
+    self._unoptimised = few_photos and small and jax.default_backend() == "cpu"
     where = None if mesh is None else sharding.replicated(mesh)
     self.params = jax.tree.map(functools.partial(_on_devices, where), dict(params))
 
@@ -100,11 +109,12 @@ class Filler:
     mesh=None,
     dtype: str = "float32",
     needed: Sequence[str] = STAGES,
+    few_photos: bool = False,
   ) -> "Filler":
     """Reads and checks a model directory.
 
     Args:
-      mesh: as above.
+      mesh, few_photos: as above.
       dtype: of the computation: "float32" or "bfloat16".
       needed: stages without which it is of no use to the caller.
 
@@ -117,6 +127,7 @@ class Filler:
       {name: params[name] for name in needed},
       config["resolution"],
       mesh=mesh,
+      few_photos=few_photos,
       config=config,
       sha256=files.sha256(files.to_path(directory) / "SHA256SUMS"),
     )
@@ -200,7 +211,7 @@ class Filler:
       row = (cells, hole[..., None], edit, np.array(edited), latent(request.seed))
       for name, value in zip(rows, row, strict=True):
         rows[name].append(value)
-    program = filling_program(self.networks)
+    program = filling_program(self.networks, unoptimised=self._unoptimised)
     return jax.device_get(program(self.params, **self._put(rows, size), smooth=smooth))
 
   def _put(self, rows: Mapping[str, list], size: int) -> dict[str, jax.Array]:
@@ -217,12 +228,6 @@ class Filler:
     return Filled(whole, ids, frame, self.resolution)
 
 
-@functools.lru_cache(maxsize=256)
-def latent(seed: int) -> np.ndarray:
-  """z of a seed, float32 (LATENT,), not to be written to. Drawn once: a batch shares its seed."""
-  return np.asarray(jax.random.normal(jax.random.key(seed), (LATENT,)))
-
-
 def _on_devices(where, x):
   if isinstance(x, jax.Array):
     return x if where is None else jax.device_put(x, where)
@@ -237,7 +242,7 @@ def _frame_of(request: Request) -> Frame:
 
 
 @functools.lru_cache(maxsize=8)
-def filling_program(networks: Networks, *, looks: int = 2):
+def filling_program(networks: Networks, *, looks: int = 2, unoptimised: bool = False):
   """Both stages, jitted: (params, photo, mask, edit, edited, z, *, smooth) -> whole, layout.
 
   looks: 2, at the photo and at its mirror image, is how this fills; 1 is there to be compared.
@@ -260,7 +265,8 @@ def filling_program(networks: Networks, *, looks: int = 2):
     ids = jnp.argmax(layout, axis=-1).astype(jnp.uint8)
     return images.to_uint8(whole), layout if smooth else ids
 
-  return jax.jit(run, static_argnames="smooth")
+  options = dict(_UNOPTIMISED) if unoptimised else None
+  return jax.jit(run, static_argnames="smooth", compiler_options=options)
 
 
 @functools.lru_cache(maxsize=8)

@@ -12,7 +12,6 @@ neither safetensors nor the file system notices a flipped bit, and a wrong size 
 sentence, not an error from inside a convolution. Directories may be local or gs://.
 """
 
-import functools
 import json
 import os
 import tempfile
@@ -29,6 +28,7 @@ from flax import traverse_util
 from facefill_jax import files, labels
 from facefill_jax.filling import model_directory
 from facefill_jax.filling.model_directory import FORMAT, SUMS, ModelError
+from facefill_jax.filling.model_shapes import check_shapes
 from facefill_jax.models import networks
 
 NETWORKS = ("layout", "texture")
@@ -121,10 +121,9 @@ def load_model(
   classes = model_directory.read_json(root / "labels.json").get("classes")
   if classes != list(labels.CLASSES):
     raise ModelError(f"{root / 'labels.json'}: these are not this version's classes: {classes}")
-  wanted = _wanted_shapes(config)
   for name in config["stages_trained"]:  # all headers before any tensor
     path = root / f"{name}.safetensors"
-    _check_shapes(read_shapes(path), wanted[name], f"{path} (size {config['size']!r})")
+    check_shapes(read_shapes(path), config, name, f"{path} (size {config['size']!r})")
   return config, {
     name: load_safetensors(root / f"{name}.safetensors") for name in config["stages_trained"]
   }
@@ -172,52 +171,16 @@ def load_safetensors(path: str | os.PathLike) -> dict:
   return traverse_util.unflatten_dict(safetensors.numpy.load_file(path), sep="/")
 
 
-def _wanted_shapes(config: Mapping) -> dict[str, dict[str, tuple[int, ...]]]:
-  """The shapes of both networks that a config describes, by flattened name."""
-  options = config.get("model", {})
-  try:
-    return _shapes(config["size"], tuple(sorted(options.items())))
-  except (ValueError, TypeError) as error:  # a value that is none of the valid ones, or a list
-    raise ModelError(f"config.json: model {options!r}: {error}") from error
-
-
-@functools.cache
-def _shapes(size: str, options: tuple) -> dict[str, dict[str, tuple[int, ...]]]:
-  trees = networks.abstract_params(size, **dict(options))
-  return {
-    name: {key: x.shape for key, x in traverse_util.flatten_dict(trees[name], sep="/").items()}
-    for name in NETWORKS
-  }
-
-
-def _check_shapes(found: Mapping, wanted: Mapping, where: str) -> None:
-  """Raises ModelError for missing and unexpected names, else for the first wrong shape."""
-  missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
-  if missing or extra:
-    said = [f"{word} {_few(names)}" for word, names in (("missing", missing), ("unexpected", extra))
-            if names]  # fmt: skip
-    raise ModelError(f"{where}: tensors {'; '.join(said)}")
-  for name in sorted(wanted):
-    if tuple(found[name]) != tuple(wanted[name]):
-      raise ModelError(
-        f"{where}: tensor {name} has shape {tuple(found[name])}, expected {tuple(wanted[name])}"
-      )
-
-
-def _few(names: list[str]) -> str:
-  return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
 def _flatten_checked(
   params: Mapping[str, Mapping], config: Mapping
 ) -> dict[str, dict[str, np.ndarray]]:
   """The trees as {"a/b/c": array} in C order, which is the only order safetensors keeps."""
   if set(params) != set(config["stages_trained"]):
     raise ModelError(f"params are {sorted(params)}, stages_trained {config['stages_trained']}")
-  wanted, flat = _wanted_shapes(config), {}
+  flat = {}
   for name in params:
     leaves = traverse_util.flatten_dict(dict(params[name]), sep="/")
-    _check_shapes({k: np.shape(x) for k, x in leaves.items()}, wanted[name], f"params of {name}")
+    check_shapes({k: np.shape(x) for k, x in leaves.items()}, config, name, f"params of {name}")
     flat[name] = {key: np.array(leaf, order="C") for key, leaf in leaves.items()}
     for key, leaf in flat[name].items():
       if leaf.dtype.name not in ("float32", "bfloat16"):

@@ -16,13 +16,19 @@ class FaceFillPipeline:
     self._filler = filler
 
   @classmethod
-  def from_directory(cls, directory: str | os.PathLike) -> "FaceFillPipeline":
+  def from_directory(
+    cls, directory: str | os.PathLike, *, few_photos: bool = False
+  ) -> "FaceFillPipeline":
     """Reads and checks a model directory.
+
+    Args:
+      directory: local or gs://.
+      few_photos: see `Filler`: the first fill comes sooner, those after it later.
 
     Raises:
       model_files.ModelError: it cannot be used; the message says which file and why.
     """
-    return cls(Filler.from_directory(directory))
+    return cls(Filler.from_directory(directory, few_photos=few_photos))
 
   @property
   def config(self) -> dict:

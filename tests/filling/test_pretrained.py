@@ -34,3 +34,16 @@ def test_it_fills_and_leaves_the_rest():
   assert np.abs(filled[mask].astype(int) - photo[mask]).mean() < 60
   other = np.where(mask[..., None], 255 - photo, photo)
   np.testing.assert_array_equal(pipeline(other, mask).whole, filled)
+
+
+@pytest.mark.slow
+def test_a_program_for_few_photos_gives_the_same():
+  photo = faces.DrawnFaces(256)[3]["photo"]
+  mask = np.zeros((256, 256), bool)
+  mask[100:220, 40:200] = True
+  for_many, for_few = (
+    FaceFillPipeline.from_directory(facefill_jax.PRETRAINED, few_photos=few)(photo, mask)
+    for few in (False, True)
+  )
+  assert np.abs(for_many.whole.astype(int) - for_few.whole).max() <= 1
+  assert (for_many.layout != for_few.layout).mean() < 0.001
