@@ -96,6 +96,11 @@ def test_another_run_in_the_same_place_is_refused(straight, tmp_path):
     changed = short_run.config(**{key: value}, texture_starts_at_images=8)
     with pytest.raises(ValueError, match=rf"holds a run with {key} {said}, .* has {value}.*: give"):
       short_run.train(changed, straight.workdir)
+  changed = short_run.config(texture_starts_at_images=8)
+  changed.model.layout_resolution = 0  # its parameters would fit
+  said = "model.layout_resolution 128, .* has 0: give .*=128, or another --workdir .*init_from"
+  with pytest.raises(ValueError, match=f"holds a run with {said}"):
+    short_run.train(changed, straight.workdir)
 
 
 @pytest.mark.parametrize("adversarial", [0.0, pytest.param(0.1, marks=pytest.mark.slow)])
