@@ -165,7 +165,7 @@ def test_membrane_writes_out_large_scales_only():
   """Each that is written out takes XLA a third of a second to compile, most of a cold fill."""
 
   def equations(side):
-    shapes = [jax.ShapeDtypeStruct((1, side, side, n), t) for n, t in ((3, float), (1, bool))]
+    shapes = [jax.ShapeDtypeStruct((1, side, side, n), t) for n, t in ((3, np.float32), (1, bool))]
     return str(jax.make_jaxpr(images.membrane)(*shapes)).count("reduce_window_sum[")
 
   assert equations(32) == equations(4) < equations(64) == equations(33)
