@@ -26,6 +26,14 @@ _NEEDED_BYTES = 256 << 20  # of free space: JAX would leave half a program on a 
 _CPU_FLAGS = "/proc/cpuinfo"
 
 
+def unoptimised() -> dict[str, int] | None:
+  """JAX's `compiler_options` for a program that runs once or a few times: compiled as it is.
+
+  On a CPU, optimising such a program takes longer than running it; elsewhere None, the usual ones.
+  """
+  return {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
+
+
 def enable(warn: Callable[[str], None] = warnings.warn) -> Path | None:
   """Turns JAX's persistent compilation cache on; call it before anything is compiled.
 

@@ -51,16 +51,22 @@ def area_shrink(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b hs w
   Raises:
     ValueError: `factor` is not a power of two, or height or width is not a multiple of it.
   """
-  if factor < 1 or factor & (factor - 1):
-    raise ValueError(f"factor must be a power of two, got {factor}")
+  halvings = _doublings(factor)
   if x.shape[1] % factor or x.shape[2] % factor:
     raise ValueError(f"height and width must be multiples of {factor}, got {x.shape}")
   window = (1, 2, 2, 1)
   means = x.astype(jnp.promote_types(x.dtype, jnp.float32))
-  for _ in range(factor.bit_length() - 1):
+  for _ in range(halvings):
     zero = np.zeros((), means.dtype)
     means = lax.reduce_window(means, zero, lax.add, window, window, "VALID") / 4.0
   return means.astype(x.dtype)
+
+
+def _doublings(factor: int) -> int:
+  """How often 1 is doubled to be `factor`; ValueError if that is no power of two."""
+  if factor < 1 or factor & (factor - 1):
+    raise ValueError(f"factor must be a power of two, got {factor}")
+  return factor.bit_length() - 1
 
 
 def shrink_known(photo: Photo, mask: Mask, factor: int) -> tuple[Photo, Mask]:
@@ -84,9 +90,7 @@ def enlarge(x: Float[Array, "b h w c"], factor: int) -> Float[Array, "b hl wl c"
   Raises:
     ValueError: `factor` is not a power of two.
   """
-  if factor < 1 or factor & (factor - 1):
-    raise ValueError(f"factor must be a power of two, got {factor}")
-  for _ in range(factor.bit_length() - 1):
+  for _ in range(_doublings(factor)):
     for axis in (1, 2):
       x = _doubled(x, axis)
   return x
@@ -183,6 +187,11 @@ def known_fraction(mask: Mask, factor: int) -> Float[Array, "b hs ws 1"]:
   return area_shrink(jnp.logical_not(mask).astype(jnp.float32), factor)
 
 
+def is_side(pixels: int) -> bool:
+  """Whether the networks take pictures of this side: a multiple of 32, from 64 up."""
+  return pixels >= 64 and not pixels % 32
+
+
 def check_photo_and_mask(photo: Photo, mask: Bool[Array, "b h w 1"]) -> None:
   """Raises ValueError unless shapes agree and both sides are multiples of 32, from 64 up."""
   if photo.ndim != 4 or photo.shape[-1] != 3:
@@ -192,7 +201,7 @@ def check_photo_and_mask(photo: Photo, mask: Bool[Array, "b h w 1"]) -> None:
       f"mask must be bool {(*photo.shape[:3], 1)} for this photo, got {mask.dtype} {mask.shape}"
     )
   h, w = photo.shape[1:3]
-  if h < 64 or w < 64 or h % 32 or w % 32:
+  if not (is_side(h) and is_side(w)):
     raise ValueError(f"height and width must be multiples of 32, from 64 up; got {h} x {w}")
 
 

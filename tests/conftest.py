@@ -27,6 +27,7 @@ import micro_step
 import pytest
 from absl import flags
 
+from facefill_jax.bench import made_up
 from facefill_jax.models import networks
 
 
@@ -55,9 +56,7 @@ def micro_params(micro) -> dict:
   """Parameters of all four, by the network's name. NumPy: nothing can change them in place."""
   names = ("layout", "texture", "layout_critic", "texture_critic")
   init = partial(partial, networks.init_params, micro, resolution=micro_model.SIDE)
-  return {
-    name: micro_model.random_like(jax.eval_shape(init(name), jax.random.key(0))) for name in names
-  }
+  return {name: made_up.parameters(jax.eval_shape(init(name), jax.random.key(0))) for name in names}
 
 
 # Steps cost 10 to 30 seconds of compiling each. Tests that ask for one are in an xdist group, so

@@ -1,4 +1,4 @@
-"""Networks of minimal width, random numbers for them, and random batches."""
+"""Networks of minimal width, and random batches."""
 
 import jax
 import numpy as np
@@ -21,22 +21,6 @@ def networks(dtype="float32") -> Networks:
     layout_critic=Critic(stem, widths, dtype=d),
     texture_critic=Critic(stem, widths, dtype=d),
   )
-
-
-def random_like(tree, seed: int = 0):
-  """Random float32 NumPy values in the shapes of `tree`, none of them 0: a leak would show.
-
-  Far cheaper than initialising under jit.
-  """
-  rng = np.random.default_rng(seed)
-
-  def value(path, leaf):
-    x = rng.standard_normal(leaf.shape, np.float32)
-    if leaf.ndim > 1:
-      return x / np.sqrt(np.prod(leaf.shape[:-1])).astype(np.float32)
-    return (path[-1].key == "scale") + np.float32(0.1) * x
-
-  return jax.tree_util.tree_map_with_path(value, tree)
 
 
 def random_batch(count: int = 2, height: int = SIDE, width: int = SIDE, seed: int = 0) -> dict:

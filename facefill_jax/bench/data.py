@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from facefill_jax.bench.hardware import cores
 from facefill_jax.bench.processes import cpu_seconds, resident_mib
 from facefill_jax.data import pipeline, squares
 from facefill_jax.data.decoding import read_labels, read_photo
@@ -248,7 +249,7 @@ def data(photos, labels, records, sizes, faces, resolutions, workers, seconds, m
 
 
 def _write(out: Path, rows: list[dict]) -> None:
-  machine = {"cores": len(os.sched_getaffinity(0)), "processor": platform.processor(),
+  machine = {"cores": cores(), "processor": platform.processor(),
              "python": platform.python_version()}  # fmt: skip
   out.write_text(json.dumps({"machine": machine, "rows": rows}, indent=2) + "\n")
 

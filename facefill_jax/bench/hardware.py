@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 
 import facefill_jax
+from facefill_jax.cli.data import cores
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy")
 _CPUINFO = Path("/proc/cpuinfo")
@@ -34,11 +35,6 @@ def describe() -> dict[str, dict]:
     "python": platform.python_version(),
   }
   return {"machine": machine, "versions": versions}
-
-
-def cores() -> int:
-  """Cores that this process may use; `taskset -c 0` leaves one."""
-  return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

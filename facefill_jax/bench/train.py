@@ -100,10 +100,10 @@ def variants(stage: Stage) -> dict[str, Stage]:
     if stage.penalty:
       found["penalty"] = stage
       rest = stage.replace(penalty=0.0)
-    found["critic"], rest = rest, train_step.without_critic(rest)
+    found["critic"], rest = rest, rest.without_critic()
   plain = rest.objective.active - set(train_step.JUDGED)
   if plain and plain != rest.objective.active:
-    found["judges"], rest = rest, train_step.with_terms(rest, plain)
+    found["judges"], rest = rest, rest.with_terms(plain)
   return found | {"generator": rest}
 
 

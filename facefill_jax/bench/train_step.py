@@ -131,18 +131,6 @@ def arrays(setup: Setup) -> tuple[TrainState, Judges, dict, Batch]:
   return jax.device_put(state), judges, parser, step_lib.make_batch(**sent)
 
 
-def without_critic(stage: Stage) -> Stage:
-  """The stage, its terms that ask the critic off."""
-  return with_terms(stage, stage.objective.without_critic().active)
-
-
-def with_terms(stage: Stage, active) -> Stage:
-  """The stage, all terms but `active` at weight 0 and not computed."""
-  weights = tuple((name, weight if name in active else 0.0) for name, weight in stage.weights)
-  objective = dataclasses.replace(stage.objective, active=frozenset(active))
-  return stage.replace(weights=weights, objective=objective)
-
-
 def gflop_per_photo(setup: Setup, stage: Stage | None = None) -> float:
   """GFLOP of a step a photo, as XLA counts them before optimising; the penalty as often as it is.
 

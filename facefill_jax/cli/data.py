@@ -62,7 +62,7 @@ def build(
     with _progress("building") as progress:
       try:
         about = build_lib.build(
-          name, source, str(target), Form(size, lossless), workers=workers or _cores(),
+          name, source, str(target), Form(size, lossless), workers=workers or cores(),
           overwrite=overwrite, progress=progress,
         )  # fmt: skip
       except build_lib.ExistsError as error:
@@ -88,7 +88,7 @@ def verify(options, directory, workers, verbose) -> None:
   with input_failures():
     about = records.read_build(str(directory))
     with _progress("verifying") as progress:
-      report = verify_lib.verify(str(directory), workers=workers or _cores(), progress=progress)
+      report = verify_lib.verify(str(directory), workers=workers or cores(), progress=progress)
   for problem in report.problems[:_LISTED]:
     click.echo(problem, err=True)
   click.echo(_summary(about, builders.OFFICIAL_COUNTS))
@@ -140,8 +140,8 @@ def _parts(split: str, source, required: bool) -> str:
   return f"{counts}; {left_out} in none" if left_out else counts
 
 
-def _cores() -> int:
-  """Those that this process may use."""
+def cores() -> int:
+  """Those that this process may use; `taskset -c 0` leaves one."""
   return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -10,13 +10,12 @@ import functools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from facefill_jax import files, images, sharding
+from facefill_jax import compile_cache, files, images, sharding
 from facefill_jax.filling import model_files
 from facefill_jax.filling.frame import Frame, square_frame
 from facefill_jax.filling.latents import latent
@@ -24,7 +23,6 @@ from facefill_jax.labels import NUM_CLASSES, VOID
 from facefill_jax.models import networks as networks_lib
 from facefill_jax.models.networks import LAYOUT, SIZES, STAGES, TEXTURE, Networks
 
-_UNOPTIMISED = MappingProxyType({"xla_backend_optimization_level": 0})
 _UNOPTIMISED_UP_TO = SIZES["small"].stem * 256**2  # channels times pixels
 
 
@@ -97,7 +95,7 @@ class Filler:
     self.networks, self.resolution, self._mesh = networks, int(resolution), mesh
     self.config, self.sha256 = dict(config or {}), sha256
     small = networks.texture.stem * self.resolution**2 <= _UNOPTIMISED_UP_TO
-    self._unoptimised = few_photos and small and jax.default_backend() == "cpu"
+    self._unoptimised = few_photos and small
     where = None if mesh is None else sharding.replicated(mesh)
     self.params = jax.tree.map(functools.partial(_on_devices, where), dict(params))
 
@@ -265,7 +263,7 @@ def filling_program(networks: Networks, *, looks: int = 2, unoptimised: bool = F
     ids = jnp.argmax(layout, axis=-1).astype(jnp.uint8)
     return images.to_uint8(whole), layout if smooth else ids
 
-  options = dict(_UNOPTIMISED) if unoptimised else None
+  options = compile_cache.unoptimised() if unoptimised else None
   return jax.jit(run, static_argnames="smooth", compiler_options=options)
 
 

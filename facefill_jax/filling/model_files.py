@@ -25,7 +25,7 @@ import safetensors
 import safetensors.numpy
 from flax import traverse_util
 
-from facefill_jax import files, labels
+from facefill_jax import files, images, labels
 from facefill_jax.filling import model_directory
 from facefill_jax.filling.model_directory import FORMAT, SUMS, ModelError
 from facefill_jax.filling.model_shapes import check_shapes
@@ -207,7 +207,7 @@ def _check_config(config: Mapping, where: str) -> None:
   if not isinstance(model, dict) or set(model) - set(_OPTIONS):
     raise ModelError(f"{where}: model {model!r}; valid keys: {', '.join(_OPTIONS)}")
   side = config["resolution"]
-  if not isinstance(side, int) or isinstance(side, bool) or side < 64 or side % 32:
+  if not isinstance(side, int) or isinstance(side, bool) or not images.is_side(side):
     raise ModelError(f"{where}: resolution {side!r} is not a multiple of 32, from 64 up")
 
 

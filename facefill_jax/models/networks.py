@@ -103,7 +103,7 @@ def build_networks(
 
 def check_layout_resolution(side: int) -> None:
   """Raises ValueError unless `side` is 0 or a multiple of 32 from 64 up."""
-  if not isinstance(side, int) or isinstance(side, bool) or (side and (side < 64 or side % 32)):
+  if not isinstance(side, int) or isinstance(side, bool) or (side and not images.is_side(side)):
     raise ValueError(f"layout_resolution must be 0 or a multiple of 32 from 64 up, got {side!r}")
 
 
@@ -112,11 +112,12 @@ def example_inputs(networks: Networks, resolution: int, batch: int = 1) -> dict[
   b, s = batch, resolution
   photo, mask = jnp.zeros((b, s, s, 3)), jnp.zeros((b, s, s, 1), bool)
   layout = jnp.full((b, s, s, NUM_CLASSES), 1.0 / NUM_CLASSES)
+  cells = slice(None, None, networks.layout.shrinks(s, s))  # as large as the layout network sees it
   features = jnp.zeros((b, s // 16, s // 16, networks.layout.fused), networks.layout.dtype)
   return {
     "layout": (photo, mask),
     "texture": (photo, mask, layout, features, jnp.zeros((b, LATENT)), jnp.ones((b,), bool)),
-    "layout_critic": (layout, jnp.zeros((b, s, s, 4)), mask),
+    "layout_critic": tuple(x[:, cells, cells] for x in (layout, jnp.zeros((b, s, s, 4)), mask)),
     "texture_critic": (photo, jnp.zeros((b, s, s, 1 + NUM_CLASSES)), mask),
   }
 

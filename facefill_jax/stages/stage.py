@@ -1,6 +1,7 @@
 """What a stage is made of: network and critic, optimisers, loss weights, judges."""
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import flax.struct
@@ -67,8 +68,16 @@ class Stage:
     """This stage as it trains once it has seen `images` photos: at first without its adversary."""
     if images >= self.adversary_starts_at_images:
       return self
-    objective = self.objective.without_critic()
-    weights = tuple((k, v if k in objective.active else 0.0) for k, v in self.weights)
+    return self.without_critic()
+
+  def without_critic(self) -> "Stage":
+    """This stage, the terms that ask the critic off."""
+    return self.with_terms(self.objective.without_critic().active)
+
+  def with_terms(self, active: Collection[str]) -> "Stage":
+    """This stage, all terms but `active` at weight 0 and not computed."""
+    weights = tuple((k, v if k in active else 0.0) for k, v in self.weights)
+    objective = dataclasses.replace(self.objective, active=frozenset(active))
     return self.replace(weights=weights, objective=objective)
 
 

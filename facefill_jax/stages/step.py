@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from facefill_jax import images
 from facefill_jax.models.layout_net import LayoutNet
-from facefill_jax.models.networks import LAYOUT, Networks, init_params, predict_layout
+from facefill_jax.models.networks import Networks, init_params, predict_layout
 from facefill_jax.stages import critic_augmentation, diagnostics, losses
 from facefill_jax.stages.stage import HINGE_R1, Stage
 from facefill_jax.types import Batch, TrainState
@@ -25,8 +25,6 @@ def init_state(stage: Stage, networks: Networks, rng: jax.Array, resolution: int
   """A fresh state. Call it under jit: eagerly, the average would alias the parameters."""
   net_rng, critic_rng = jax.random.split(rng)
   params = init_params(networks, stage.name, net_rng, resolution)
-  if stage.name == LAYOUT:  # whose critic sees what the network sees
-    resolution //= networks.layout.shrinks(resolution, resolution)
   critic_params = init_params(networks, f"{stage.name}_critic", critic_rng, resolution)
   return TrainState(
     step=jnp.zeros((), jnp.int32),

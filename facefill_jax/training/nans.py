@@ -18,6 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from facefill_jax import compile_cache
+
 INTO, OUT_OF, PARAMETER = "into", "out of", "parameter"
 FORWARD, BACKWARD = "forward", "backward"
 _NOTHING = jax.custom_derivatives.SymbolicZero
@@ -205,9 +207,7 @@ def explain(step: Callable, stage, state, batch, rng) -> str:
   """Runs the step again, with probes; says what first was not finite, and why if it is known."""
   names = {type(stage.objective.parser): "layout", type(stage.critic): f"{stage.name}_critic"}
   probes = Probes(names | {type(stage.net): stage.name})
-  # On a CPU, optimising this program takes longer than running it, once, as it is.
-  fast = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-  again = jax.jit(probes.watch(step), compiler_options=fast)
+  again = jax.jit(probes.watch(step), compiler_options=compile_cache.unoptimised())
   jax.block_until_ready(again(stage, state, batch, rng))
   event = probes.first()
   said = event.describe() if event else (

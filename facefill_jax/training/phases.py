@@ -8,6 +8,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from facefill_jax import images
+
 
 @dataclasses.dataclass(frozen=True)
 class Phase:
@@ -40,7 +42,7 @@ class Phase:
     for name in ("from_images", "resolution", "batch_size", "micro_batches"):
       if not isinstance(getattr(self, name), int):
         raise ValueError(f"{where}: {name} must be a whole number, got {getattr(self, name)!r}")
-    if self.resolution < 64 or self.resolution % 32:
+    if not images.is_side(self.resolution):
       raise ValueError(
         f"{where}: resolution must be a multiple of 32, from 64 up; got {self.resolution}"
       )

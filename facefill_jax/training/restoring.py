@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from facefill_jax import PRETRAINED, files, sharding
+from facefill_jax import PRETRAINED, compile_cache, files, sharding
 from facefill_jax.filling import model_files
 from facefill_jax.models.networks import LAYOUT
 from facefill_jax.training import data_identity, reports
@@ -16,7 +16,7 @@ from facefill_jax.training.checkpoint import Checkpoints
 from facefill_jax.training.run import DATA, JUDGE, Run
 
 SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
-EARLIER = {"layout_resolution": 0}  # of models in checkpoints that do not say so
+EARLIER = {"model.layout_resolution": 0}  # of checkpoints that do not say it
 
 
 def restore(run: Run, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
@@ -33,24 +33,22 @@ def restore(run: Run, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
     print(f"resuming at step {newest[1]} of {run.workdir}", file=sys.stderr)
     return newest
   found = load_start(run) if run.config.init_from else None  # before minutes of compiling
-  # On a CPU, optimising this program takes longer than running it, once, as it is.
-  fast = {"xla_backend_optimization_level": 0} if jax.default_backend() == "cpu" else None
-  states = jax.jit(run.init, out_shardings=shardings, compiler_options=fast)(run.rng)
+  options = compile_cache.unoptimised()
+  states = jax.jit(run.init, out_shardings=shardings, compiler_options=options)(run.rng)
   return (start_from(run, found, states, shardings) if found else states), 0
 
 
 def record(run: Run, step: int) -> dict[str, Any]:
   """What a checkpoint says of its run: without the same, the data would not go on."""
   found = {name: run.config[name] for name in SAME}
-  found["model"] = run.config.model.to_dict()
+  found |= {f"model.{name}": value for name, value in run.config.model.items()}
   return found | {"batches": run.plan.batches(step), "data": run.feed.identity(step)}
 
 
 def check_same(run: Run, step: int, before: dict[str, Any]) -> None:
   """Raises ValueError, one line, unless a checkpoint's record is that of this run; says changes."""
-  here = record(run, step)
+  here, before = record(run, step), EARLIER | before
   data = here.pop("data")
-  _check_model(run, EARLIER | before.get("model", {}), here.pop("model"))
   for name, now in here.items():
     was = before.get(name, now)
     if was == now:
@@ -61,24 +59,13 @@ def check_same(run: Run, step: int, before: dict[str, Any]) -> None:
     else:
       said = f"--config.{name}={was}"
       was, now = repr(was), repr(now)
+    anew = f" (--config.init_from={run.workdir} starts from this run's networks)"
     raise ValueError(
       f"{run.workdir} holds a run with {name} {was}, this configuration has {now}: give {said}, "
-      "or another --workdir"
+      f"or another --workdir{anew if name.startswith('model.') else ''}"
     )
   for line in data_identity.check_resumed(before.get("data", data), data, str(run.workdir)):
     reports.warn(run.workdir, line)
-
-
-def _check_model(run: Run, before: dict[str, Any], here: dict[str, Any]) -> None:
-  """Raises ValueError if a checkpoint's networks are others, though their parameters may fit."""
-  for name, was in before.items():
-    now = here.get(name, EARLIER.get(name, was))
-    if was != now:
-      raise ValueError(
-        f"{run.workdir} holds a run with model.{name} {was!r}, this configuration has {now!r}: "
-        f"give --config.model.{name}={was}, or another --workdir "
-        f"(--config.init_from={run.workdir} starts from this run's networks)"
-      )
 
 
 def load_start(run: Run) -> dict[str, Any]:

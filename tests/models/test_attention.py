@@ -6,6 +6,7 @@ import micro_model
 import numpy as np
 import pytest
 
+from facefill_jax.bench import made_up
 from facefill_jax.labels import NUM_CLASSES
 from facefill_jax.models.attention import ContextualAttention, pooling_factor
 
@@ -29,7 +30,7 @@ def inputs(h=H, w=W):
 def make(max_keys, **options):
   module = ContextualAttention(max_keys, heads=2, head_width=8, **options)
   shapes = jax.eval_shape(module.init, jax.random.key(0), *inputs())
-  params = micro_model.random_like(shapes)
+  params = made_up.parameters(shapes)
   return micro_model.jit(lambda *x: module.apply(params, *x)), params["params"]
 
 
@@ -118,7 +119,7 @@ def test_features_in_the_hole_are_never_read(max_keys, pool_values):
 def test_no_gradient_flows_into_the_hole():
   module = ContextualAttention(12, heads=2, head_width=8)
   x, source, known, layout = inputs()
-  params = micro_model.random_like(jax.eval_shape(module.init, jax.random.key(0), *inputs()))
+  params = made_up.parameters(jax.eval_shape(module.init, jax.random.key(0), *inputs()))
 
   def loss(source):
     return jnp.sin(module.apply(params, x, source, known, layout)).sum()

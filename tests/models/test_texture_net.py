@@ -8,6 +8,7 @@ import micro_model
 import numpy as np
 import pytest
 
+from facefill_jax.bench import made_up
 from facefill_jax.labels import MIRROR, NUM_CLASSES
 from facefill_jax.models.texture_net import HEAD, LATENT, ClassStyle, Grain
 
@@ -106,7 +107,7 @@ def style():
   """(features, known, layout) -> styles, and the parameters; width 5, tau 4."""
   module = ClassStyle(5)
   shapes = jax.eval_shape(module.init, jax.random.key(0), *style_inputs())
-  params = micro_model.random_like(shapes)
+  params = made_up.parameters(shapes)
   return micro_model.jit(lambda *x: module.apply(params, *x)), params["params"]
 
 
