@@ -4,8 +4,9 @@ The step is that of the configuration (`training.from_config`), on made-up photo
 device already: no disk, no decoding. In the texture stage the layout network's look at the photo
 (`attach_layout`) is part of it, as in the loop.
 
-Each step is waited for, which a loop does not do. Steps differ: a penalty every 16 steps, say. A
-sample is an average step: each kind of step is run once, its time weighed by how often it comes.
+Each step is waited for, which a loop does not do (`fed` does as the loop). Steps differ: a penalty
+every 16 steps, say. A sample is an average step: each kind of step is run once, its time weighed by
+how often it comes.
 
 The parts are differences between programs, as nobody can look into one:
 
@@ -27,11 +28,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from facefill_jax.bench import hardware, memory, tables, timing, train_step
+from facefill_jax.bench import fed, hardware, memory, tables, timing, train_step
 from facefill_jax.bench.prepared import Prepared
 from facefill_jax.bench.train_case import Case
 from facefill_jax.models.networks import TEXTURE
 from facefill_jax.stages.stage import Stage
+from facefill_jax.types import Batch
 
 PARTS = ("generator", "judges", "critic", "penalty", "layouts")
 _ROUNDS = 5
@@ -53,26 +55,43 @@ class Bench:
   """A setup's arrays on the device, and the programs that run on them.
 
   Attributes:
+    sent: a batch of made-up photos, nothing attached.
+    attach: `attach_layout`, jitted; None in the layout stage.
     finite: whether all losses of the last step were.
   """
 
   def __init__(self, setup: train_step.Setup):
     self._setup, self.finite = setup, True
-    self._state, self._judges, self._parser, self._sent = train_step.arrays(setup)
+    self._state, self._judges, self._parser, self.sent = train_step.arrays(setup)
     self._rng = jax.random.key(0)
-    self.attach = self._batch = None
+    self.attach = None
     if setup.stage.name == TEXTURE:
       self.attach = train_step.attaching(setup)
-      self._batch = jax.block_until_ready(self.attach(self._parser, self._sent))
+    self._batch = jax.block_until_ready(self.attached(self.sent))
 
-  def step(self, compiled, stage: Stage, number: int, attach: bool) -> None:
-    """One step, as if it were the run's step `number`; all variants move the same state."""
-    batch = self._sent if self._batch is None else self._batch
-    if attach:
-      batch = self.attach(self._parser, self._sent)
+  def attached(self, batch: Batch) -> Batch:
+    """The batch, in the texture stage with what the layout network sees in it."""
+    return batch if self.attach is None else self.attach(self._parser, batch)
+
+  def advance(self, compiled, stage: Stage, number: int, batch: Batch) -> dict:
+    """A step as if it were the run's step `number`, not waited for; its metrics.
+
+    All variants move the same state.
+    """
     state = self._state.replace(step=jnp.int32(number))
     stage = stage.replace(judges=self._judges)
-    self._state, metrics = jax.block_until_ready(compiled(stage, state, batch, self._rng))
+    self._state, metrics = compiled(stage, state, batch, self._rng)
+    return metrics
+
+  def wait(self) -> None:
+    """Until the last step is done."""
+    jax.block_until_ready(self._state)
+
+  def step(self, compiled, stage: Stage, number: int, attach: bool) -> None:
+    """One step of the made-up batch, to its end."""
+    batch = self.attached(self.sent) if attach else self._batch
+    metrics = self.advance(compiled, stage, number, batch)
+    self.wait()
     self.finite = all(np.isfinite(value) for value in jax.device_get(metrics).values())
 
   def sampler(self, compiled, stage: Stage, attach: bool = False) -> Callable[[], timing.Sample]:
@@ -90,7 +109,7 @@ class Bench:
 
   def layouts(self) -> timing.Sample:
     """Times `attach_layout`."""
-    return timing.timed(lambda: jax.block_until_ready(self.attach(self._parser, self._sent)))
+    return timing.timed(lambda: jax.block_until_ready(self.attached(self.sent)))
 
 
 def variants(stage: Stage) -> dict[str, Stage]:
@@ -137,6 +156,8 @@ def prepare(case: Case) -> Prepared:
   }  # fmt: skip
   if case.parts_seconds:
     facts["parts"] = parts(setup, bench, case.parts_seconds)
+  if case.fed_seconds:
+    facts["fed"] = fed.measure(case, bench, compiled, stage)
   return Prepared(facts, bench.sampler(compiled, stage, attach))
 
 
@@ -181,8 +202,11 @@ COLUMNS = (
 """Of the table: heads, and a row's cell."""
 
 
-def say_parts(found: dict) -> str:
-  """The parts of a row, or of A's and B's; a line each. On a CPU by CPU time, which is steadier."""
+def say_more(found: dict) -> str:
+  """Lines below the table, of a row, or of A's and B's: parts, and what feeding it costs.
+
+  Parts are told on a CPU by CPU time, which is steadier.
+  """
   key, unit = ("cpu_ms", "CPU-ms") if hardware.on_cpu() else ("ms", "ms")
   lines = []
   for side, row in [("", found)] if "a" not in found else [("A ", found["a"]), ("B ", found["b"])]:
@@ -193,6 +217,8 @@ def say_parts(found: dict) -> str:
         for name, part in row["parts"].items()
       )
       lines.append(f"{side}{row['stage']} {row['resolution']} px x {row['batch']}: {said}")
+    if "fed" in row:
+      lines.append(side + fed.describe(row))
     if not row.get("finite", True):
       lines.append(f"{side}{row['stage']}: a loss was not finite, so its times may be off")
   return "\n".join(lines)

@@ -24,6 +24,8 @@ class Case:
     resolution, batch: side in pixels, photos a step; None: those of the configuration's last phase.
     parts_seconds: for each program that the parts are found by; 0: the parts are not asked for.
     early: before the critic begins to train (texture.adversary_starts_at_images).
+    fed_seconds: for steps on the configuration's own photos, and for as many on made-up ones that
+      are there already; 0: not asked for.
   """
 
   config: str
@@ -33,6 +35,7 @@ class Case:
   batch: int | None = None
   early: bool = False
   parts_seconds: float = 0.0
+  fed_seconds: float = 0.0
 
   @property
   def name(self) -> str:

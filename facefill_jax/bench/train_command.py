@@ -26,14 +26,17 @@ from facefill_jax.bench import train as train_lib
   show_default=True,
   help="Also time generator, judges, critic and penalty; compiles three more programs.",
 )
+@click.option("--fed", is_flag=True, help="Also train on the configuration's own photos: does the "
+              "device wait for them?")  # fmt: skip
 @click.option("--vs", metavar="B", help="Compare with another configuration, a size, KEY=VALUE, or "
               "another clone of this project.")  # fmt: skip
 @measuring.timing_options
-def train(config, settings, stages, resolutions, batches, early, split, vs, **options) -> None:
+def train(config, settings, stages, resolutions, batches, early, split, fed, vs, **options) -> None:
   """Time, memory and arithmetic of each stage's training step, on made-up photos."""
-  seconds = max(options["seconds"], 1e-3) if split else 0.0
+  seconds = max(options["seconds"], 1e-3)
+  asked = {"parts_seconds": split * seconds, "fed_seconds": fed * seconds}
   cases = [
-    train_case.Case(config, stage, settings, resolution, batch, early, seconds)
+    train_case.Case(config, stage, settings, resolution, batch, early, **asked)
     for stage in stages
     for resolution in resolutions or (None,)
     for batch in batches or (None,)
@@ -47,6 +50,6 @@ def train(config, settings, stages, resolutions, batches, early, split, vs, **op
     return partial(train_lib.prepare, changed)
 
   measuring.run(
-    cases, train_lib.prepare, other if vs else None, train_lib.COLUMNS, more=train_lib.say_parts,
+    cases, train_lib.prepare, other if vs else None, train_lib.COLUMNS, more=train_lib.say_more,
     **options,
   )  # fmt: skip

@@ -104,10 +104,13 @@ def test_what_is_said_of_the_parts():
   row = {"stage": "layout", "resolution": 64, "batch": 2, "finite": True, "parts_seconds": 1.0}
   parts = {"generator": {"ms": 1.0, "cpu_ms": 30.0}, "critic": {"ms": 1.0, "cpu_ms": 10.0}}
   said = "layout 64 px x 2: generator 30.0 CPU-ms (75%), critic 10.0 CPU-ms (25%)"
-  assert train.say_parts(row | {"parts": parts}) == said
-  assert train.say_parts({"a": row | {"parts": parts}, "b": row}) == f"A {said}"
-  assert train.say_parts(row) == ""
-  assert "layout: a loss was not finite" in train.say_parts(row | {"finite": False})
+  assert train.say_more(row | {"parts": parts}) == said
+  assert train.say_more({"a": row | {"parts": parts}, "b": row}) == f"A {said}"
+  assert train.say_more(row) == ""
+  fed = {"photos_per_second": 45.0, "held_photos_per_second": 50.0, "drawing_share": 0.2}
+  said = "45.0 photos/s on the configuration's photos, 90% of the 50.0 on photos that are there"
+  assert said in train.say_more(row | {"fed": fed})
+  assert "layout: a loss was not finite" in train.say_more(row | {"finite": False})
 
 
 def test_differences():
@@ -132,10 +135,26 @@ def test_how_often_the_penalty_counts(setups, monkeypatch):
 def test_the_command(tmp_path, capsys):
   out = tmp_path / "t.json"
   arguments = ["--config", CONFIG, "--set", "size=tiny", "--resolution", "64", "--batch", "2"]
-  assert main(["train", *arguments, "--seconds", "0", "--json", str(out)]) == 0
+  assert (
+    main(
+      [
+        "train",
+        *arguments,
+        "--seconds",
+        "0",
+        "--fed",
+        "--set",
+        "data.kind=drawn",
+        "--json",
+        str(out),
+      ]
+    )
+    == 0
+  )
   layout, texture = json.loads(out.read_text())["rows"]
   assert list(layout["parts"]) == ["generator", "critic", "penalty"]
   assert list(texture["parts"]) == list(train.PARTS)
   for row in (layout, texture):
+    assert row["fed"]["photos_per_second"] > 0 and 0 < row["fed"]["drawing_share"] < 1
     assert row["finite"] and row["ms"]["median"] > 0 and row["gflop_per_photo"] > 0.1
   assert "texture 64 px x 2: generator" in capsys.readouterr().out
