@@ -34,10 +34,9 @@ def get_config(variant: str = "small") -> ConfigDict:
   c.phases = ()  # what changes from which image on: configs/README.md
   c.debug_nans = False  # name the module that makes a NaN; see configs/README.md
   c.mesh = ConfigDict({"data": -1})  # devices along the batch; -1: all
-  # Ablations, and the side at which layouts are predicted, at most; 0: that of the photo (paper).
-  c.model = ConfigDict(
-    {"attention_values": "unpooled", "class_style": True, "layout_resolution": 128}
-  )
+  c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
+  c.model.symmetry = True  # ours: the texture network sees the face mirrored about its axis, too
+  c.model.layout_resolution = 128  # side at which layouts are predicted, at most; 0: any (paper)
 
   c.data = ConfigDict()
   c.data.kind = "folder"  # drawn, folder, records or tfds: configs/README.md
@@ -157,7 +156,7 @@ def get_config(variant: str = "small") -> ConfigDict:
   if variant in ("small", "base", "paper"):
     c.size = variant
     if variant == "paper":
-      c.model.layout_resolution = 0
+      c.model.layout_resolution, c.model.symmetry = 0, False
   elif variant == "smoke":
     c.size, c.data.kind, c.data.about, c.data.drawn_faces = "tiny", "drawn", "drawn faces", 64
     c.batch_size, c.total_images, c.texture_starts_at_images = 8, 32, 0

@@ -32,10 +32,9 @@ def get_config(variant: str = "") -> ConfigDict:
   c.phases = ()  # what changes from which image on: configs/README.md
   c.debug_nans = False  # name the module that makes a NaN; see configs/README.md
   c.mesh = ConfigDict({"data": -1})  # devices along the batch; -1: all
-  # Ablations, and the side at which layouts are predicted, at most; 0: that of the photo (paper).
-  c.model = ConfigDict(
-    {"attention_values": "unpooled", "class_style": True, "layout_resolution": 128}
-  )
+  c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
+  c.model.symmetry = True  # ours: the texture network sees the face mirrored about its axis, too
+  c.model.layout_resolution = 128  # side at which layouts are predicted, at most; 0: any (paper)
 
   c.data = ConfigDict()
   c.data.kind = "drawn"  # drawn, folder, records or tfds: configs/README.md

@@ -33,7 +33,15 @@ from facefill_jax.models import networks
 
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
-_OPTIONS = ("attention_values", "class_style", "layout_resolution")  # of networks.build_networks
+_OPTIONS = (
+  "attention_values",
+  "class_style",
+  "layout_resolution",
+  "symmetry",
+)  # of networks.build_networks
+CRITIC = "critic.safetensors"
+"""Beside a model's networks, if anything: the critics that they were trained against, with which a
+run can go on from the model. Filling never reads it, and `pack_model` leaves it out."""
 _CHECKED = ("config.json", "labels.json", "README.md")
 _ALL = (SUMS, *_CHECKED, *(f"{name}.safetensors" for name in NETWORKS))
 
@@ -43,6 +51,7 @@ def save_model(
   params: Mapping[str, Mapping],
   config: Mapping,
   card: str | None = None,
+  critics: Mapping[str, Mapping] | None = None,
 ) -> int:
   """Writes a model directory; a reader sees the old model or the new one, never a mix.
 
@@ -56,6 +65,7 @@ def save_model(
     config: JSON-able; "format" (1), "size", "resolution" and "stages_trained" (the keys of
       `params`) are required, and the trees must be those of `networks.abstract_params(size)`.
     card: Markdown, the model's README.md; without it a few lines made from the config.
+    critics: a tree for some of the stages, kept as bfloat16; see `CRITIC`.
 
   Returns:
     Its size in bytes.
@@ -73,11 +83,15 @@ def save_model(
   content["config.json"] = _json(dict(config))
   content["labels.json"] = _json({"classes": labels.CLASSES, "palette": labels.PALETTE.tolist()})
   content["README.md"] = (_model_card(config, flat) if card is None else card).encode("utf-8")
+  if critics:
+    half = jax.tree.map(lambda x: np.asarray(x, ml_dtypes.bfloat16), dict(critics))
+    content[CRITIC] = safetensors.numpy.save(traverse_util.flatten_dict(half, sep="/"))
   replaced = model_directory.replaceable_files(target, [*content, SUMS])
   with files.replacing_directory(target, last=SUMS, replaced=replaced) as new:
     for name, data in content.items():
       (new / name).write_bytes(data)
-    sums = "".join(f"{files.sha256(new / name)}  {name}\n" for name in _checked(config))
+    checked = [name for name in (*_checked(config), CRITIC) if name in content]
+    sums = "".join(f"{files.sha256(new / name)}  {name}\n" for name in checked)
     (new / SUMS).write_text(sums, encoding="utf-8")
   return sum(map(len, content.values())) + len(sums)
 
@@ -127,6 +141,23 @@ def load_model(
   return config, {
     name: load_safetensors(root / f"{name}.safetensors") for name in config["stages_trained"]
   }
+
+
+def load_critics(directory: str | os.PathLike) -> dict[str, dict]:
+  """The critics that lie in a model directory, by stage; {} if there are none. bfloat16.
+
+  Raises:
+    ModelError: the file is damaged.
+  """
+  root = files.to_path(directory)
+  if files.is_remote(root):
+    with tempfile.TemporaryDirectory() as scratch:
+      model_directory.download(root, Path(scratch), (SUMS, CRITIC))
+      return load_critics(scratch)
+  if not (root / CRITIC).is_file():
+    return {}
+  model_directory.check_sums(root, (CRITIC,))
+  return load_safetensors(root / CRITIC)
 
 
 def pack_model(

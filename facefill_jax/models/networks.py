@@ -72,11 +72,13 @@ def build_networks(
   attention_values: str = "unpooled",
   class_style: bool = True,
   layout_resolution: int = 0,
+  symmetry: bool = False,
   remat: bool = False,
 ) -> Networks:
   """The networks of a size in SIZES, computing in `dtype` (parameters are float32).
 
-  `layout_resolution` is LayoutNet's: the side at which it looks at most; 0: any.
+  `symmetry` is TextureNet's, and `layout_resolution` LayoutNet's: the side at which it looks at
+  most; 0: any.
   With `remat`, training keeps less and computes more: see `models.layers.recomputed`.
 
   Raises:
@@ -94,7 +96,8 @@ def build_networks(
     ),
     texture=TextureNet(
       n.stem, n.widths, n.middle, n.decoder, n.attention, n.max_keys, n.style_width,
-      attention_values=attention_values, class_style=class_style, dtype=d, remat=remat,
+      attention_values=attention_values, class_style=class_style, symmetry=symmetry, dtype=d,
+      remat=remat,
     ),
     layout_critic=Critic(n.stem, n.widths, dtype=d, remat=remat),
     texture_critic=Critic(n.stem, n.widths, dtype=d, remat=remat),

@@ -4,9 +4,12 @@ The paper names a "multi-modal texture generator" with "multi-scale contextual a
 no layers: the structure here is ours (decisions in each class).
 """
 
+from collections.abc import Mapping
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from facefill_jax import images
@@ -21,10 +24,12 @@ from facefill_jax.models.layers import (
   mirror_classes,
   recomputed,
 )
+from facefill_jax.models.symmetry import reflection
 from facefill_jax.types import Features, Layout, Mask, Photo
 
 LATENT = 64  # width of z
 HEAD = 16  # channels after the last shuffle, before the 3x3 convolution at full resolution
+_MIRRORED = 4  # channels of the mirrored photo, and where it is known
 ALMOST_ONE = 0.995  # black and white must stay within reach of tanh
 
 
@@ -127,6 +132,9 @@ class TextureNet(nn.Module):
     style_width: width of a class style.
     attention_values: "unpooled", or for ablation "pooled" or "none" (no attention at all).
     class_style: False, for ablation, gives each class its learned vector whatever the photo.
+    symmetry: the photo mirrored about the face's axis is seen, too, and shown in the hole as far as
+      the network believes it, which at the start is not at all. See `symmetry.reflection`, and
+      `with_symmetry` for networks that have learned without.
     remat: see `layers.recomputed`.
   """
 
@@ -139,6 +147,7 @@ class TextureNet(nn.Module):
   style_width: int
   attention_values: str = "unpooled"
   class_style: bool = True
+  symmetry: bool = False
   dtype: jnp.dtype = jnp.float32
   remat: bool = False
 
@@ -169,7 +178,11 @@ class TextureNet(nn.Module):
     known = {s: images.known_fraction(mask, s) for s in (16, 8, 4)}
     layouts = {s: images.area_shrink(layout, s) for s in (16, 8, 4, 2)}
     smooth = images.membrane(photo, mask)
-    seen = jnp.concatenate([smooth, mask.astype(jnp.float32), layout], axis=-1)
+    seen = [smooth, mask, layout]
+    if self.symmetry:
+      mirror = reflection(photo, mask, layout)
+      seen += [jnp.where(mirror.valid, mirror.picture - smooth, 0.0), mirror.valid]
+    seen = jnp.concatenate([x.astype(jnp.float32) for x in seen], axis=-1)
     encoder = CnnBranch(self.stem, self.widths, self.dtype, self.remat, name="encoder")
     half, quarter, eighth, x = encoder(seen, mask)
     evidence = known[4] if self.class_style else jnp.zeros_like(known[4])
@@ -211,7 +224,12 @@ class TextureNet(nn.Module):
     y = draw(self, x, layouts[2], style, z, mask, layout)
     # What is drawn is the difference to the smooth filling: colours are right from the first step.
     # Drawn from nothing, 64 px faces were at 17.7 dB in the holes after 200 steps; so, at 19.3.
-    return jnp.tanh(y.astype(jnp.float32) + jnp.arctanh(ALMOST_ONE * smooth))
+    base = jnp.arctanh(ALMOST_ONE * smooth)
+    if self.symmetry:
+      gate = nn.Conv(4, (1, 1), kernel_init=nn.initializers.zeros, dtype=self.dtype, name="mirror")
+      shown = jnp.where(mask & mirror.valid, depth_to_space(gate(x), 2).astype(jnp.float32), 0.0)
+      base = base + shown * (jnp.arctanh(ALMOST_ONE * mirror.picture) - base)
+    return jnp.tanh(y.astype(jnp.float32) + base)
 
   def _draw(self, x, half_layout, style, z, mask, layout):
     """Features at 1/2 -> (b, h, w, 3) at full resolution."""
@@ -231,3 +249,20 @@ class TextureNet(nn.Module):
     features = jnp.where(use_features[:, None, None, None], features, absent)
     x = jnp.concatenate([x, features.astype(self.dtype)], axis=-1)
     return nn.Conv(self.widths[-1], (1, 1), dtype=self.dtype, name="join")(x)
+
+
+def with_symmetry(params: Mapping) -> dict:
+  """Parameters of a network without `symmetry`, as those of one with it that fills the same.
+
+  What is new begins at zero: the rows of the encoder's first kernel that see the mirrored photo,
+  and the gate that shows it.
+  """
+  encoder = dict(params["encoder"])
+  stem = encoder["stem"]
+  kernel = np.asarray(stem["kernel"])  # 3 3 4k f: the sub-pixel, then the channel
+  parts = np.split(kernel, 4, axis=2)
+  news = np.zeros((*kernel.shape[:2], _MIRRORED, kernel.shape[3]), kernel.dtype)
+  encoder["stem"] = stem | {"kernel": np.concatenate([x for p in parts for x in (p, news)], axis=2)}
+  width = np.asarray(params["rgb"]["kernel"]).shape[2]
+  gate = {"kernel": np.zeros((1, 1, width, 4), kernel.dtype), "bias": np.zeros(4, kernel.dtype)}
+  return {**params, "encoder": encoder, "mirror": gate}

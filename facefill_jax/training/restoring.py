@@ -1,5 +1,6 @@
 """Where a run begins: at its newest checkpoint, at another run's networks, or fresh."""
 
+import dataclasses
 import json
 import sys
 from functools import partial
@@ -9,14 +10,19 @@ import jax
 import numpy as np
 
 from facefill_jax import PRETRAINED, compile_cache, files, sharding
-from facefill_jax.filling import model_files
-from facefill_jax.models.networks import LAYOUT
+from facefill_jax.filling import model_directory, model_files
+from facefill_jax.models.networks import LAYOUT, TEXTURE
+from facefill_jax.models.texture_net import with_symmetry
 from facefill_jax.training import data_identity, reports
+from facefill_jax.training.best import BEST
 from facefill_jax.training.checkpoint import Checkpoints
 from facefill_jax.training.run import DATA, JUDGE, Run
 
 SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
-EARLIER = {"model.layout_resolution": 0}  # of checkpoints that do not say it
+EARLIER = {
+  "model.layout_resolution": 0,
+  "model.symmetry": False,
+}  # of checkpoints that do not say it
 
 
 def restore(run: Run, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
@@ -68,22 +74,63 @@ def check_same(run: Run, step: int, before: dict[str, Any]) -> None:
     reports.warn(run.workdir, line)
 
 
-def load_start(run: Run) -> dict[str, Any]:
-  """The averages of the run `init_from`, or the package's model, by stage; float32."""
-  start = run.config.init_from
-  packed = start == PRETRAINED.name
-  directory = PRETRAINED if packed else files.to_path(start) / "model"
+@dataclasses.dataclass(frozen=True)
+class Start:
+  """What a run begins with, by stage; NumPy, float32. Critics of some stages, or of none."""
+
+  params: dict[str, Any]
+  critics: dict[str, Any]
+
+
+def load_start(run: Run) -> Start:
+  """The averages of the model `init_from`, and its critics if they lie beside them.
+
+  Raises:
+    ValueError: no such model, or one of other networks; one line.
+  """
+  directory = model_to_start_from(run.config.init_from)
   found, params = model_files.load_model(directory, needed=(LAYOUT,))
   if found["size"] != run.config.size:
     raise ValueError(f"{directory} is of size {found['size']!r}, not {run.config.size!r}")
-  if not packed:
-    _compare_data(run, start)
-  return jax.tree.map(lambda x: np.asarray(x, np.float32), params)
+  if directory != PRETRAINED:
+    _compare_data(run, directory)
+  both = params, model_files.load_critics(directory)
+  start = Start(*jax.tree.map(lambda x: np.asarray(x, np.float32), both))
+  options = found.get("model", {})
+  if TEXTURE in params and run.networks.texture.symmetry and not options.get("symmetry"):
+    start.params[TEXTURE] = with_symmetry(start.params[TEXTURE])
+  for name in set(run.trained) & set(params):
+    state = run.shapes[name]
+    fits = _alike(start.params[name], state.params)
+    if not fits or not _alike(start.critics.get(name, state.critic_params), state.critic_params):
+      raise ValueError(
+        f"{directory} holds a {name} network with model {options}, which cannot go on as "
+        f"{run.config.model.to_dict()}"
+      )
+  return start
 
 
-def _compare_data(run: Run, start: str) -> None:
-  """Says which faces the run `start` trained on, or held out, that this one should not."""
-  about = files.to_path(start) / DATA
+def model_to_start_from(init_from: str) -> files.PathLike:
+  """The directory of a model: itself, or model/ or best/ of a run; "pretrained": the package's."""
+  if init_from == PRETRAINED.name:
+    return PRETRAINED
+  given = files.to_path(init_from)
+  for directory in (given, given / "model", given / BEST):
+    if (directory / model_directory.SUMS).exists():
+      return directory
+  return given / "model"  # what is wrong with it is said when it is read
+
+
+def _alike(found, wanted) -> bool:
+  """Whether two trees have the same names and shapes."""
+  shapes = [jax.tree.map(np.shape, tree) for tree in (found, wanted)]
+  return shapes[0] == shapes[1]
+
+
+def _compare_data(run: Run, model: files.PathLike) -> None:
+  """Says which faces a model's run trained on, or held out, that this one should not."""
+  start = str(model.parent)
+  about = model.parent / DATA
   if not about.exists():
     return
   try:
@@ -96,10 +143,13 @@ def _compare_data(run: Run, start: str) -> None:
     reports.warn("data", line)
 
 
-def start_from(run: Run, params, states, shardings) -> dict[str, Any]:
-  """`states` with these averages as parameters and averages."""
+def start_from(run: Run, start: Start, states, shardings) -> dict[str, Any]:
+  """`states` with these averages as parameters and averages, and these critics."""
   copy = jax.jit(partial(jax.tree.map, lambda x: x + 0))  # the step donates what it is given
-  for name in set(run.trained) & set(params):
-    new = jax.device_put(params[name], shardings[name].params)
+  for name in set(run.trained) & set(start.params):
+    new = jax.device_put(start.params[name], shardings[name].params)
     states[name] = states[name].replace(params=copy(new), ema=copy(new))
-  return states | {JUDGE: jax.device_put(params[LAYOUT], shardings[JUDGE])}
+  for name in set(run.trained) & set(start.critics):
+    new = jax.device_put(start.critics[name], shardings[name].critic_params)
+    states[name] = states[name].replace(critic_params=copy(new))
+  return states | {JUDGE: jax.device_put(start.params[LAYOUT], shardings[JUDGE])}

@@ -280,7 +280,7 @@ class Run:
     return {name.split(".")[0]: f"```\n{text}\n```" for name, text in texts.items()}
 
   def save_model(self, states, folder: str = "model", **changes) -> str:
-    """Writes the averages with what one must know to use them; returns the directory.
+    """Writes the averages with what one must know to use them, and the critics; the directory.
 
     changes: what its config.json says otherwise, or beside.
     """
@@ -300,5 +300,7 @@ class Run:
       "versions": self.versions,
     }
     directory = str(self.workdir / folder)
-    model_files.save_model(directory, jax.device_get(params), config | changes)
+    critics = {name: states[name].critic_params for name in self.trained}
+    params, critics = jax.device_get((params, critics))
+    model_files.save_model(directory, params, config | changes, critics=critics)
     return directory
