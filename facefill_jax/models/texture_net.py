@@ -30,6 +30,7 @@ from facefill_jax.types import Features, Layout, Mask, Photo
 LATENT = 64  # width of z
 HEAD = 16  # channels after the last shuffle, before the 3x3 convolution at full resolution
 _MIRRORED = 4  # channels of the mirrored photo, and where it is known
+_GATE_GAIN = 10.0  # of what begins at zero: under Adam it would be thousands of steps behind
 ALMOST_ONE = 0.995  # black and white must stay within reach of tanh
 
 
@@ -227,7 +228,8 @@ class TextureNet(nn.Module):
     base = jnp.arctanh(ALMOST_ONE * smooth)
     if self.symmetry:
       gate = nn.Conv(4, (1, 1), kernel_init=nn.initializers.zeros, dtype=self.dtype, name="mirror")
-      shown = jnp.where(mask & mirror.valid, depth_to_space(gate(x), 2).astype(jnp.float32), 0.0)
+      shown = _GATE_GAIN * depth_to_space(gate(x), 2).astype(jnp.float32)
+      shown = jnp.where(mask & mirror.valid, shown, 0.0)
       base = base + shown * (jnp.arctanh(ALMOST_ONE * mirror.picture) - base)
     return jnp.tanh(y.astype(jnp.float32) + base)
 
