@@ -12,12 +12,12 @@ from facefill_jax.models.texture_net import TextureNet
 SIDE = 64
 
 
-def networks(dtype="float32") -> Networks:
+def networks(dtype="float32", symmetry=True) -> Networks:
   """Networks with every part of the real ones, as narrow as they can be."""
   d, stem, widths, decoder = DTYPES[dtype], 8, (16, 16, 16), (16, 16, 8)
   return Networks(
     layout=LayoutNet(stem, widths, 16, 1, 2, 16, decoder, dtype=d),
-    texture=TextureNet(stem, widths, 1, decoder, (16, 8), 64, 8, dtype=d),
+    texture=TextureNet(stem, widths, 1, decoder, (16, 8), 64, 8, symmetry=symmetry, dtype=d),
     layout_critic=Critic(stem, widths, dtype=d),
     texture_critic=Critic(stem, widths, dtype=d),
   )

@@ -48,7 +48,8 @@ def face_axis(layout: Layout) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
     float32 (b,) in [0, 1]; 0: there is no face to mirror.
   """
   h, w = layout.shape[1:3]
-  mass = layout.astype(jnp.float32).sum(1) / (h * w)  # b w k
+  # Squared: a little of a class everywhere would draw its centre to that of the frame.
+  mass = jnp.square(layout.astype(jnp.float32)).sum(1) / (h * w)  # b w k
   columns = jnp.arange(w, dtype=jnp.float32) - (w - 1) / 2  # from the middle: exact when mirrored
   share = mass.sum(1)  # b k
   middle = jnp.einsum("bwk,w->bk", mass, columns, precision="highest")

@@ -228,8 +228,8 @@ class TextureNet(nn.Module):
     base = jnp.arctanh(ALMOST_ONE * smooth)
     if self.symmetry:
       gate = nn.Conv(4, (1, 1), kernel_init=nn.initializers.zeros, dtype=self.dtype, name="mirror")
-      shown = _GATE_GAIN * depth_to_space(gate(x), 2).astype(jnp.float32)
-      shown = jnp.where(mask & mirror.valid, shown, 0.0)
+      shown = jnp.tanh(_GATE_GAIN * depth_to_space(gate(x), 2).astype(jnp.float32))
+      shown = jnp.where(mask & mirror.valid, shown, 0.0)  # 1: the reflection itself
       base = base + shown * (jnp.arctanh(ALMOST_ONE * mirror.picture) - base)
     return jnp.tanh(y.astype(jnp.float32) + base)
 

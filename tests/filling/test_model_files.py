@@ -303,3 +303,21 @@ def test_save_checks_params(params, tmp_path):
   with pytest.raises(model_files.ModelError, match="float64"):
     model_files.save_model(tmp_path / "m", wide, CONFIG)
   assert not list(tmp_path.iterdir())
+
+
+def test_critics_lie_beside_a_model_but_not_in_the_packed_one(params, tmp_path):
+  critics = {"texture": {"stem": {"kernel": np.arange(12, dtype=np.float32).reshape(3, 4)}}}
+  size = model_files.save_model(tmp_path / "model", params, CONFIG, critics=critics)
+  assert size == sum(path.stat().st_size for path in (tmp_path / "model").iterdir())
+  found = model_files.load_critics(tmp_path / "model")["texture"]["stem"]["kernel"]
+  assert found.dtype == ml_dtypes.bfloat16
+  np.testing.assert_array_equal(found.astype(np.float32), critics["texture"]["stem"]["kernel"])
+  model_files.pack_model(tmp_path / "model", tmp_path / "packed")
+  assert not (tmp_path / "packed" / model_files.CRITIC).exists()
+  assert model_files.load_critics(tmp_path / "packed") == {}
+  model_files.save_model(tmp_path / "model", params, CONFIG)  # the one of before goes with it
+  assert not (tmp_path / "model" / model_files.CRITIC).exists()
+  model_files.save_model(tmp_path / "model", params, CONFIG, critics=critics)
+  (tmp_path / "model" / model_files.CRITIC).write_bytes(b"torn")
+  with pytest.raises(model_files.ModelError, match=r"critic\.safetensors: changed or damaged"):
+    model_files.load_critics(tmp_path / "model")

@@ -10,7 +10,8 @@ import pytest
 
 from facefill_jax.bench import made_up
 from facefill_jax.labels import MIRROR, NUM_CLASSES
-from facefill_jax.models.texture_net import HEAD, LATENT, ClassStyle, Grain
+from facefill_jax.models import symmetry
+from facefill_jax.models.texture_net import HEAD, LATENT, ClassStyle, Grain, with_symmetry
 
 RNG = np.random.default_rng(0)
 
@@ -23,7 +24,11 @@ def normal(*shape):
 def paint(micro, micro_params):
   """Keyword arguments of TextureNet, changed from STANDARD -> filled; compiled for 64 x 96."""
   run = micro_model.jit(lambda params, kwargs: micro.texture.apply({"params": params}, **kwargs))
-  return lambda **changed: np.asarray(run(micro_params["texture"], STANDARD | changed))
+
+  def paint(params=micro_params["texture"], **changed):
+    return np.asarray(run(params, STANDARD | changed))
+
+  return paint
 
 
 def asked(height, width):
@@ -62,6 +67,34 @@ def test_what_is_under_the_mask_is_never_read(paint):
 def test_a_photo_of_which_nothing_is_known(paint):
   filled = paint(mask=np.ones_like(STANDARD["mask"]))
   assert np.isfinite(filled).all() and filled.std() > 0.01
+
+
+def test_a_network_that_learned_without_symmetry_fills_as_before(paint, micro_params):
+  before = jax.tree.map(np.asarray, micro_params["texture"])
+  del before["mirror"]
+  kernel = before["encoder"]["stem"]["kernel"]
+  parts = np.split(kernel, 4, axis=2)  # of four sub-pixels, each with the mirror's channels last
+  before = before | {"encoder": dict(before["encoder"])}
+  seen = np.concatenate([part[:, :, :-4] for part in parts], axis=2)
+  before["encoder"]["stem"] = before["encoder"]["stem"] | {"kernel": seen}
+  net = micro_model.networks(symmetry=False).texture
+  want = micro_model.jit(lambda p, given: net.apply({"params": p}, **given))(before, STANDARD)
+  widened = with_symmetry(before)
+  shapes = [jax.tree.map(np.shape, tree) for tree in (widened, dict(micro_params["texture"]))]
+  assert shapes[0] == shapes[1]
+  np.testing.assert_allclose(paint(params=widened), want, atol=1e-6)
+
+
+def test_the_reflection_is_shown_as_far_as_the_gate_lets_it(paint, micro_params):
+  params = jax.tree.map(np.zeros_like, micro_params["texture"])  # nothing is drawn
+  smooth = paint(params=params)
+  params["mirror"] = params["mirror"] | {"bias": np.ones(4, np.float32)}  # wide open
+  shown = paint(params=params)
+  found = symmetry.reflection(*(jnp.asarray(STANDARD[x]) for x in ("photo", "mask", "layout")))
+  where = (found.valid & STANDARD["mask"])[..., 0]
+  assert where.any() and not where.all()
+  np.testing.assert_allclose(shown[where], 0.995 * found.picture[where], atol=1e-4)
+  np.testing.assert_array_equal(shown[~where], smooth[~where])
 
 
 @pytest.mark.parametrize("name", ["layout", "features", "z"])

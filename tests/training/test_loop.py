@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -330,6 +331,10 @@ def test_texture_starts_from_the_averages_of_another_run(done, micro_size, tmp_p
     jax.tree.map(np.testing.assert_array_equal, tree, wanted[name])
   one, two = (jax.tree.leaves(x)[0] for x in (states["texture"].params, states["texture"].ema))
   assert one is not two  # the step donates both
+  jax.tree.map(
+    lambda got, was: np.testing.assert_allclose(got, was, rtol=2**-8),  # kept as bfloat16
+    states["texture"].critic_params, done.states["texture"].critic_params,
+  )  # fmt: skip
 
 
 def test_a_start_from_the_packed_model_of_the_package(done, micro_size, tmp_path, monkeypatch):
@@ -337,10 +342,28 @@ def test_a_start_from_the_packed_model_of_the_package(done, micro_size, tmp_path
   monkeypatch.setattr(restoring, "PRETRAINED", tmp_path / "pretrained")
   c = short_run.config(init_from="pretrained")
   found = restoring.load_start(Run(c, str(tmp_path / "run")))
-  for name, tree in found.items():
+  assert found.critics == {}
+  for name, tree in found.params.items():
     for one, two in zip(jax.tree.leaves(tree), jax.tree.leaves(done.states[name].ema), strict=True):
       assert one.dtype == np.float32  # not as it was packed: training adds little to it
       np.testing.assert_allclose(one, two, rtol=2**-8)
+
+
+def test_where_a_start_is_looked_for(done, tmp_path):
+  find, work = restoring.model_to_start_from, done.workdir
+  assert find(str(work)) == find(str(work / "model")) == work / "model"
+  assert find(str(work / "best")) == work / "best"
+  (tmp_path / "best").mkdir()
+  (tmp_path / "best" / "SHA256SUMS").write_text("")
+  assert find(str(tmp_path)) == tmp_path / "best"  # a run that was stopped
+  assert find("/nowhere") == Path("/nowhere/model")
+
+
+def test_a_start_with_other_options_of_the_networks(done, micro_size, tmp_path):
+  c = short_run.config(init_from=str(done.workdir / "best"))
+  c.model.symmetry = False
+  with pytest.raises(ValueError, match=r"best holds a texture network with .*'symmetry': True"):
+    restoring.load_start(Run(c, str(tmp_path / "run")))
 
 
 def test_a_start_of_another_size_is_refused(done, micro_size, tmp_path):
