@@ -76,7 +76,7 @@ def train(c, workdir: Path) -> Finished:
 
   def loop(*args):
     made = original(*args)
-    states.update(jax.device_get(made))
+    states.update(jax.device_get(made[0]))
     return made
 
   original = loop_lib.loop

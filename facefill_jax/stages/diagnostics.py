@@ -29,12 +29,11 @@ def norms_by_module(tree: dict) -> dict[str, Array]:
 
 
 def of_update(
-  prefix: str, numbers: Optimiser, params: dict, grads: dict, updates: dict, opt_state
+  numbers: Optimiser, params: dict, grads: dict, updates: dict, opt_state
 ) -> dict[str, Array]:
   """Metrics of one update, float32 scalars.
 
   Args:
-    prefix: of the names: "" or "critic/".
     numbers: of the optimiser: its clipping and its schedule.
     params, opt_state: before the update.
     grads: before clipping.
@@ -52,7 +51,7 @@ def of_update(
     found["clip_factor"] = numbers.clip / jnp.maximum(norm, numbers.clip)
   found["update_ratio"] = optax.tree.norm(updates) / jnp.maximum(optax.tree.norm(params), 1e-12)
   found["learning_rate"] = jnp.asarray(numbers.schedule()(updates_done(opt_state)), jnp.float32)
-  return {prefix + name: value for name, value in found.items()}
+  return found
 
 
 def updates_done(opt_state) -> Array:

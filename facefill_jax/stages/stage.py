@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import flax.struct
+from jaxtyping import Array
 
 from facefill_jax.models.critic import Critic
 from facefill_jax.models.networks import LAYOUT, TEXTURE, Networks, choose
@@ -30,7 +31,8 @@ class Judges:
 
 @flax.struct.dataclass
 class Stage:
-  """One stage: static networks, optimisers and numbers; its leaves are the judges' weights.
+  """One stage: static networks, optimisers and numbers; its leaves are the judges' weights and
+  the rate.
 
   Attributes:
     optimiser, critic_optimiser: numbers; `make` makes them.
@@ -44,6 +46,7 @@ class Stage:
     ema_half_life_images: half-life of the weights' average, ramped up from the start.
     adversary_starts_at_images: photos of this stage before the critic trains and is asked.
     augment: how what the critic sees is changed at random.
+    rate: float32 (), what the learning rates are multiplied with; None: nothing.
   """
 
   judges: Judges
@@ -63,6 +66,7 @@ class Stage:
   ema_half_life_images: float = flax.struct.field(pytree_node=False)
   adversary_starts_at_images: int = flax.struct.field(pytree_node=False)
   augment: Augmentation = flax.struct.field(pytree_node=False)
+  rate: Array | None = None
 
   def at(self, images: int) -> "Stage":
     """This stage as it trains once it has seen `images` photos: at first without its adversary."""

@@ -175,13 +175,10 @@ def _update_critic(stage, state, parts, generate):
     return grads, metrics | {"critic/loss": loss}
 
   grads, metrics = _sum_over(parts, gradient)
-  updates, opt_state = stage.critic_optimiser.make().update(
-    grads, state.critic_opt_state, state.critic_params
+  params, opt_state, said = _update(
+    stage, stage.critic_optimiser, state.critic_params, grads, state.critic_opt_state
   )
-  params = optax.apply_updates(state.critic_params, updates)
-  metrics |= diagnostics.of_update(
-    "critic/", stage.critic_optimiser, state.critic_params, grads, updates, state.critic_opt_state
-  )
+  metrics |= {f"critic/{name}": value for name, value in said.items()}
   return state.replace(critic_params=params, critic_opt_state=opt_state), metrics
 
 
@@ -265,14 +262,21 @@ def _update_generator(stage, state, parts, generate, number, rng):
     return grads, {f"loss/{name}": value for name, value in terms.items()} | {"loss/total": loss}
 
   grads, metrics = _sum_over(parts, gradient)
-  updates, opt_state = stage.optimiser.make().update(grads, state.opt_state, state.params)
-  params = optax.apply_updates(state.params, updates)
+  params, opt_state, said = _update(stage, stage.optimiser, state.params, grads, state.opt_state)
   count = (state.images + number).astype(jnp.float32)
   ema = _average(stage, state.ema, params, count, number * stage.generator_every)
-  metrics |= diagnostics.of_update(
-    "", stage.optimiser, state.params, grads, updates, state.opt_state
-  )
-  return state.replace(params=params, opt_state=opt_state, ema=ema), metrics
+  return state.replace(params=params, opt_state=opt_state, ema=ema), metrics | said
+
+
+def _update(stage, optimiser, params, grads, opt_state):
+  """The parameters and the optimiser's state after an update, and what is said of it."""
+  updates, after = optimiser.make().update(grads, opt_state, params)
+  if stage.rate is not None:
+    updates = jax.tree.map(lambda u: stage.rate * u, updates)
+  said = diagnostics.of_update(optimiser, params, grads, updates, opt_state)
+  if stage.rate is not None:
+    said["learning_rate"] *= stage.rate
+  return optax.apply_updates(params, updates), after, said
 
 
 def _average(stage, ema, params, seen, batch_size):

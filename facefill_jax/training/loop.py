@@ -76,14 +76,14 @@ def train(
       (interruption or Interruption()).deferred() as asked,
     ):
       writer.write_texts(step, record)
-      states = loop(run, states, step, stream, checkpoints, writer, asked)
-      model = run.save_model(states)
-  _say_what_next(run, model)
+      states, step = loop(run, states, step, stream, checkpoints, writer, asked)
+      model = run.save_model(states, images=run.plan.images_at(step))
+  _say_what_next(run, model, step)
   return model
 
 
 def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer, interruption):
-  """Trains to the end; returns the last states."""
+  """Trains to the end, or until its time is over: (the last states, their step)."""
   c = run.config
   plan = run.plan
   photos = plan.total_images - plan.images_at(start)
@@ -91,7 +91,8 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer,
   progress = Progress(plan.total)
   saved_at, newest = time.monotonic(), {}
   for step in range(start, plan.total + 1):
-    last = step == plan.total
+    begin = time.monotonic()
+    last = step == plan.total or (step > start and run.deadline.over())
     stops = bool(interruption.signal) and not last
     minutes = (time.monotonic() - saved_at) / 60
     evaluates = step > start and not stops and (last or step % c.eval.every_steps == 0)
@@ -108,6 +109,8 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer,
         saved_at = time.monotonic()
     if evaluates or saves:
       writer.flush()
+    if evaluates:
+      run.deadline.took(time.monotonic() - begin)
     if stops:
       checkpoints.finish()
       saved = step == start or checkpoints.latest() == step
@@ -131,7 +134,7 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer,
     elif (step + 1) % c.log_every_steps == 0:
       _log(run, step + 1, newest, stream, progress, writer)
       newest = {}
-  return states
+  return states, step
 
 
 def advance(run: Run, states, batch, step: int):
@@ -203,8 +206,11 @@ def _check_finite(run: Run, step: int, values: dict[str, float]) -> None:
     )
 
 
-def _say_what_next(run: Run, directory: str) -> None:
+def _say_what_next(run: Run, directory: str, step: int) -> None:
   workdir = run.workdir
+  if step < run.plan.total:
+    print(f"time:     stopped after {run.config.stop_after_minutes:g} minutes at step {step} of "
+          f"{run.plan.total}; the same command goes on")  # fmt: skip
   print(f"pictures: {workdir}/samples (masked photo | predicted layout | filled | truth)")
   print(f"curves:   tensorboard --logdir {workdir}/events, or {workdir}/metrics.jsonl")
   print(f"model:    {directory} (best held-out score: {workdir}/{BEST})")

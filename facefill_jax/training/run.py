@@ -30,6 +30,7 @@ from facefill_jax.stages.stage import Judges, Stage
 from facefill_jax.training import config_check, from_config, nans, reports
 from facefill_jax.training.batches import Feed
 from facefill_jax.training.compilation import Programs
+from facefill_jax.training.deadline import Deadline
 from facefill_jax.training.sample_history import History
 
 JUDGE = "judge"
@@ -42,6 +43,7 @@ class Run:
   """A checked configuration with its mesh, networks, stages, data and compiled functions.
 
   Attributes:
+    deadline: by when it has to be done; its minutes begin here.
     plan: its phases; texture_start: the step at which the texture stage begins.
     feed: its data.
     compiles_at: steps at which a stage needs another program.
@@ -65,6 +67,7 @@ class Run:
         f"{jax.process_count()} processes were started: training runs in one, on all its devices"
       )
     config_check.check(config)
+    self.deadline = Deadline(config.stop_after_minutes)
     self.config = config = from_config.with_full_paths(config)
     self.workdir = files.to_path(workdir)
     self.trained = choose("stages", config.stages, TRAINED)
@@ -188,7 +191,8 @@ class Run:
     rng = jax.random.fold_in(self.rng, 10 + STAGES.index(name))
     if self.config.debug_nans:
       program = nans.checked(program, step_lib.train_step, self._begins[name])
-    state, metrics = program(stage.replace(judges=judges), state, batch, rng)
+    rate = np.float32(self.deadline.rate()) if self.deadline.is_set else None
+    state, metrics = program(stage.replace(judges=judges, rate=rate), state, batch, rng)
     return state, step_lib.computed(stage, step - self._begins[name], metrics)
 
   def prepare(self, step: int) -> None:
@@ -238,7 +242,8 @@ class Run:
       seen_through = Judges(layout=shapes[JUDGE], perceptual=self.perceptual)
     state = shapes[stage.name]
     state = placed(state, sharding.state_shardings(state, self.mesh))
-    stage = stage.replace(judges=placed(seen_through, whole))
+    rate = shape((), np.float32) if self.deadline.is_set else None
+    stage = stage.replace(judges=placed(seen_through, whole), rate=placed(rate, whole))
     return stage, state, placed(batch, split), placed(jax.eval_shape(lambda: self.rng), whole)
 
   @functools.cache  # noqa: B019 (one run, few resolutions)

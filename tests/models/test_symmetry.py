@@ -43,10 +43,9 @@ def test_the_axis_of_a_face(axis):
   column, found = symmetry.face_axis(jnp.asarray(face(axis)))
   np.testing.assert_allclose(column, axis, atol=0.01)
   assert found == 1
-  column, _ = symmetry.face_axis(
-    jnp.asarray(face(axis, sure=0.9))
-  )  # all classes a little everywhere
-  np.testing.assert_allclose(column, axis, atol=0.1)
+  # All classes a little everywhere: also those that this face has not, like its mouth.
+  column, _ = symmetry.face_axis(jnp.asarray(face(axis, sure=0.9)))
+  np.testing.assert_allclose(column, axis, atol=0.2)
 
 
 def test_a_turned_head_is_mirrored_between_its_eyes():

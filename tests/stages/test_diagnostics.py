@@ -1,6 +1,7 @@
 """What an update did: by hand."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 
 from facefill_jax.models.networks import build_networks, init_params
-from facefill_jax.stages import diagnostics, optimisers
+from facefill_jax.stages import diagnostics, optimisers, step
 
 STEADY = optimisers.Optimiser("adam", 1e-3, 0.0, 0.99, 0.0, 2.0, 0, 0, 100)
 RAMP = optimisers.Optimiser("adamw", 1e-3, 0.0, 0.99, 0.1, 0.0, 10, 0, 100)
@@ -49,17 +50,17 @@ def test_an_update_by_hand():
   optimiser = STEADY.make()
   state = optimiser.init(params)
   updates = jax.tree.map(lambda x: 0.01 * x, params)
-  of_update = jax.jit(lambda *x: diagnostics.of_update("critic/", STEADY, *x))
+  of_update = jax.jit(lambda *x: diagnostics.of_update(STEADY, *x))
   found = of_update(params, grads, updates, state)
   total = np.sqrt(25 + 169 + 4)
   want = {
-    "critic/gradient_norm": total,
-    "critic/gradient_norm/encoder": 5.0,
-    "critic/gradient_norm/up": 13.0,
-    "critic/gradient_norm/absent": 2.0,
-    "critic/clip_factor": 2 / total,
-    "critic/update_ratio": 0.01,
-    "critic/learning_rate": 1e-3,
+    "gradient_norm": total,
+    "gradient_norm/encoder": 5.0,
+    "gradient_norm/up": 13.0,
+    "gradient_norm/absent": 2.0,
+    "clip_factor": 2 / total,
+    "update_ratio": 0.01,
+    "learning_rate": 1e-3,
   }
   assert set(found) == set(want)
   for name, value in want.items():
@@ -69,10 +70,10 @@ def test_an_update_by_hand():
 
 def test_nothing_is_said_of_clipping_that_is_off_and_small_gradients_are_not_clipped():
   params = tree()
-  found = diagnostics.of_update("", RAMP, params, params, params, RAMP.make().init(params))
+  found = diagnostics.of_update(RAMP, params, params, params, RAMP.make().init(params))
   assert "clip_factor" not in found
   small = jax.tree.map(lambda x: 1e-3 * x, params)
-  found = diagnostics.of_update("", STEADY, params, small, params, STEADY.make().init(params))
+  found = diagnostics.of_update(STEADY, params, small, params, STEADY.make().init(params))
   assert found["clip_factor"] == 1.0
 
 
@@ -83,7 +84,7 @@ def test_the_rate_is_that_of_the_update():
   state = optimiser.init(params)
   for _ in range(3):
     _, state = optimiser.update(params, state, params)
-  found = diagnostics.of_update("", RAMP, params, params, params, state)
+  found = diagnostics.of_update(RAMP, params, params, params, state)
   np.testing.assert_allclose(found["learning_rate"], 3e-4, rtol=1e-6)
 
 
@@ -91,3 +92,18 @@ def test_a_module_that_is_not_finite_is_seen():
   bad = tree() | {"absent": jnp.array([jnp.nan])}
   norms = diagnostics.norms_by_module(bad)
   assert [name for name, value in norms.items() if not np.isfinite(value)] == ["absent"]
+
+
+def test_learning_rates_are_multiplied():
+  params = {"a": {"kernel": jnp.ones((2, 2)), "bias": jnp.zeros(2)}}
+  grads = jax.tree.map(jnp.ones_like, params)
+  moved = {}
+  for rate in (None, jnp.float32(0.25)):
+    stage = SimpleNamespace(rate=rate)
+    after, _, said = step._update(stage, STEADY, params, grads, STEADY.make().init(params))
+    moved[rate is None] = jax.tree.map(jnp.subtract, after, params), said
+  (slow, slow_said), (fast, fast_said) = moved[False], moved[True]
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, 0.25 * b, rtol=1e-3), slow, fast)
+  for name in ("learning_rate", "update_ratio"):
+    np.testing.assert_allclose(slow_said[name], 0.25 * fast_said[name], rtol=1e-5)
+  assert slow_said["gradient_norm"] == fast_said["gradient_norm"]

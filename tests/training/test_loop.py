@@ -15,6 +15,7 @@ from PIL import Image
 from facefill_jax import sharding
 from facefill_jax.filling import model_files
 from facefill_jax.training import best, loop, metric_writer, restoring
+from facefill_jax.training.deadline import Deadline
 from facefill_jax.training.interruption import Interruption, Stopped
 from facefill_jax.training.phases import Phase, Plan
 from facefill_jax.training.progress import Progress
@@ -243,6 +244,7 @@ def hollow(monkeypatch):
   run = SimpleNamespace(
     plan=Plan(phase, (), 24), workdir="runs/x", compiles_at=[], mesh=None,
     make_batch=lambda **_: None, prepare=lambda step: None, prepare_next=lambda step: None,
+    deadline=Deadline(0),
     config=SimpleNamespace(
       eval=SimpleNamespace(every_steps=3), log_every_steps=100,
       checkpoint=SimpleNamespace(every_steps=2, every_minutes=60),
@@ -288,6 +290,20 @@ def test_what_an_evaluation_ran_into_costs_no_checkpoint(hollow, monkeypatch):
   with pytest.raises(RuntimeError, match="a bug"):
     hollow.train()
   assert hollow.saved == [2]
+
+
+def test_when_its_time_is_over_it_ends_as_if_it_were_finished(hollow, monkeypatch):
+  """In the fourth step of six."""
+  monkeypatch.setattr(hollow.run.deadline, "over", lambda: len(hollow.seen) == 4)
+  hollow.seen = []
+
+  def batches():
+    while True:
+      hollow.seen.append(0)
+      yield {}
+
+  _, step = hollow.train(batches())
+  assert step == 4 and hollow.saved == [2, 4] and hollow.evaluated == [3, 4]
 
 
 def test_asked_to_stop_it_saves_and_stops(hollow):
