@@ -26,6 +26,7 @@ def get_config(variant: str = "") -> ConfigDict:
   c.init_from = ""  # workdir of a finished run to start from; or pretrained: the package's
   c.squeezenet_file = ""  # weights for the SqueezeNet distance in evaluation (and as a loss)
   c.vgg16_file = ""  # for texture.perceptual vgg16: what `facefill weights convert vgg16` wrote
+  c.lpips_vgg_file = ""  # weights of LPIPS-VGG, by which held-out fills are scored, too
   c.log_every_steps = 20
   c.stop_after_minutes = 0.0  # of a lent machine: ends in time, as if finished; 0: never
   c.micro_batches = 1  # parts of a batch whose gradients are summed: less memory, the same step

@@ -57,6 +57,18 @@ def test_one_set_of_keys(name):
     assert found["size"] == (variant if variant in SIZES else found["size"])
 
 
+def test_keys_that_scripts_give():
+  """Scripts that start runs on other machines name these."""
+  found = flat(short_run.load("folder").get_config())
+  for key in (
+    "dtype", "init_from", "stages", "resolution", "batch_size", "total_images",
+    "stop_after_minutes", "data.kind", "data.path", "data.labels", "data.held_out_path",
+    "data.held_out_labels", "data.unlabelled", "data.workers", "eval.masks_folder", "eval.every_steps",
+    "squeezenet_file",     "lpips_vgg_file", "texture.perceptual",
+  ):  # fmt: skip
+    assert key in found, key
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unknown_variant(name):
   with pytest.raises(ValueError, match=r"'bogus'.*smoke") as caught:

@@ -6,9 +6,9 @@ from facefill_jax import files
 from facefill_jax.training import reports
 
 BEST = "best"
-RANKS = {"hole_squeezenet": -1, "hole_psnr": 1, "layout_miou": 1}
+RANKS = {"hole_lpips_vgg": -1, "hole_squeezenet": -1, "hole_psnr": 1, "layout_miou": 1}
 """By which score a model is the best, the first that there is; -1: the lower the better."""
-_TRAINS = {"squeezenet": "hole_squeezenet"}
+_TRAINS = {"squeezenet": "hole_squeezenet", "vgg16": "hole_lpips_vgg"}
 """texture.perceptual -> the score by the same network, which it has trained to please."""
 
 

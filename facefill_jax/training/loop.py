@@ -35,7 +35,7 @@ from facefill_jax.training.progress import Progress
 from facefill_jax.training.run import JUDGE, Run
 
 _SHOWN_SCORES = (
-  "hole_psnr", "hole_ssim", "hole_squeezenet", "laplacian_ratio", "layout_miou",
+  "hole_psnr", "hole_ssim", "hole_lpips_vgg", "hole_squeezenet", "laplacian_ratio", "layout_miou",
 )  # fmt: skip
 
 

@@ -48,6 +48,7 @@ class Run:
     feed: its data.
     compiles_at: steps at which a stage needs another program.
     trained: names of the stages that advance.
+    judges: weights of the networks that score held-out fills, by kind.
     perceptual: weights of the network of the texture stage's perceptual term, or None.
     shapes: of all states, without allocation.
     stages: name -> Stage, without judges, which come with the states.
@@ -79,7 +80,7 @@ class Run:
       "model", build_networks, config.model, size=config.size, dtype=config.dtype,
       remat=config.remat and not config.debug_nans,  # which could not name what is made again
     )  # fmt: skip
-    self._load_perceptual()
+    self._load_frozen()
     self._begins = {name: self.texture_start if name == TEXTURE else 0 for name in self.trained}
     self.stages = {
       name: from_config.make_stage(name, config, self.networks, self.plan, begin)
@@ -113,14 +114,16 @@ class Run:
         "and --config.data.held_out_labels=DIRECTORY"
       )
 
-  def _load_perceptual(self) -> None:
+  def _load_frozen(self) -> None:
     c = self.config
     kind, files = c.texture.perceptual, {"squeezenet": c.squeezenet_file, "vgg16": c.vgg16_file}
     if kind in files and not files[kind]:
       raise ValueError(f"texture.perceptual is {kind!r}: give its weights as {kind}_file")
-    file = c.squeezenet_file
-    self.squeezenet = squeezenet = weights.read("squeezenet_caffe", file) if file else None
-    found = weights.read("vgg16", c.vgg16_file) if kind == "vgg16" else squeezenet
+    chosen = {"squeezenet_caffe": c.squeezenet_file, "lpips_vgg": c.lpips_vgg_file}
+    self.judges = {name: weights.read(name, file) for name, file in chosen.items() if file}
+    found = self.judges.get("squeezenet_caffe")
+    if kind == "vgg16":
+      found = weights.read("vgg16", c.vgg16_file)
     self.perceptual = jax.device_put(found, sharding.replicated(self.mesh))  # once, not each step
 
   def _changes(self) -> set[int]:
@@ -249,9 +252,8 @@ class Run:
   @functools.cache  # noqa: B019 (one run, few resolutions)
   def scorer(self, resolution: int) -> scoring.Scorer:
     """What held-out faces of a resolution are scored by."""
-    measures = {} if self.squeezenet is None else {"squeezenet_caffe": self.squeezenet}
     return scoring.Scorer(
-      measures, resolution, layouts=True, labels=True,
+      self.judges, resolution, layouts=True, labels=True,
       put=partial(sharding.put_batch, mesh=self.mesh),
       replicate=lambda tree: jax.device_put(tree, sharding.replicated(self.mesh)),
     )  # fmt: skip

@@ -200,6 +200,14 @@ def test_a_network_that_trained_the_model_does_not_rank_it(ranked):
   assert json.loads(ranked.config.read_text("utf-8"))["score"] == {"hole_psnr": 21}
 
 
+def test_a_network_that_did_not_train_it_ranks():
+  scores = {"hole_psnr": 20.0, "hole_squeezenet": 0.3, "hole_lpips_vgg": 0.4}
+  ranking = {kind: best.ranking_score(scores, kind) for kind in ("layout", "squeezenet", "vgg16")}
+  assert ranking == {
+    "layout": "hole_lpips_vgg", "squeezenet": "hole_lpips_vgg", "vgg16": "hole_squeezenet",
+  }  # fmt: skip
+
+
 def test_scores_of_other_held_out_faces_do_not_count(ranked):
   assert ranked.score(1, 0.3, 20) and not ranked.score(2, 0.4, 20)
   ranked.run.feed.digest = "b"
