@@ -63,8 +63,8 @@ def test_keys_that_scripts_give():
   for key in (
     "dtype", "init_from", "stages", "resolution", "batch_size", "total_images",
     "stop_after_minutes", "data.kind", "data.path", "data.labels", "data.held_out_path",
-    "data.held_out_labels", "data.unlabelled", "data.workers", "eval.masks_folder", "eval.every_steps",
-    "squeezenet_file",     "lpips_vgg_file", "texture.perceptual",
+    "data.held_out_labels", "data.unlabelled", "data.workers", "eval.masks_folder",
+    "eval.every_steps", "squeezenet_file", "lpips_vgg_file", "texture.perceptual",
   ):  # fmt: skip
     assert key in found, key
 

@@ -11,7 +11,8 @@ KEYS = {
     "seed", "size", "dtype", "resolution", "batch_size", "total_images", "stages",
     "texture_starts_at_images", "judge_every_steps", "init_from", "squeezenet_file",
     "vgg16_file", "lpips_vgg_file", "log_every_steps", "stop_after_minutes", "debug_nans",
-    "micro_batches", "remat", "phases", "mesh", "model", "data", "masks", "layout", "texture", "eval", "checkpoint",
+    "micro_batches", "remat", "phases", "mesh", "model", "data", "masks", "layout", "texture",
+    "eval", "checkpoint",
   ),
   "eval": (
     "every_steps", "count", "raw_count", "train_count", "batch_size", "masks_folder", "ratio",

@@ -13,7 +13,8 @@ from facefill_jax.training.phases import Phase, Plan
 
 PATHS = (
   "init_from", "squeezenet_file", "vgg16_file", "lpips_vgg_file", "data.path", "data.labels",
-  "data.confidence",  "data.held_out_path", "data.held_out_labels", "masks.folder", "eval.masks_folder",
+  "data.confidence", "data.held_out_path", "data.held_out_labels", "masks.folder",
+  "eval.masks_folder",
 )  # fmt: skip
 NUMBERS = ("name", "lr", "b1", "b2", "weight_decay", "clip")  # of an optimiser, as they are
 
