@@ -22,9 +22,26 @@ FINGERPRINTS: Mapping[tuple[str, str], str] = MappingProxyType(
     ("base", "texture"): "c2f1f4d1b1ae446ec8607ab37e873e270c1d3173aa4e6186d318e1fbf4943e36",
     ("paper", "layout"): "fb9a5f094c46872f45c84385bcc1e3e2d3ae3d07120d119f2fa4485892129a49",
     ("paper", "texture"): "04b47a3f52d328baf4ddad47f30fd374a33a40ceddaf53e32f7dce0eb19f4067",
+    (
+      "tiny",
+      "texture, symmetry",
+    ): "a0bea3b2638c8b306c9bbedfbd0660160b3c615b5526f954294c3a654fee010b",
+    (
+      "small",
+      "texture, symmetry",
+    ): "0f97a89a27596d29747c3a49f9a8f77dd5ea056a981ba51cfccbb9356b7a6c4e",
+    (
+      "base",
+      "texture, symmetry",
+    ): "952eda226723a00341a4288911b51297e58342b6a8dbccc570d63a2ec13b738e",
+    (
+      "paper",
+      "texture, symmetry",
+    ): "4a0fbd0bf9ab0b3b25a8bb3618bbdf81ca876abd32124bb9717b95083530dba5",
   }
 )
-"""(size, stage) -> `fingerprint` of the shapes that these networks have with the usual options.
+"""(size, stage) -> `fingerprint` of the shapes that these networks have with the usual options, the
+texture network with its symmetry and without.
 
 What matches needs no tracing, which takes a tenth of the time of a cold process's first fill. What
 does not match is compared name by name, with the shapes of networks that are traced. A test holds
@@ -53,7 +70,7 @@ def check_shapes(found: Shapes, config: Mapping, stage: str, where: str) -> None
   """
   try:
     networks.networks_of_model(config)  # refuses options that are none
-    if _is_usual(config) and fingerprint(found) == FINGERPRINTS.get((config["size"], stage)):
+    if _is_usual(config) and fingerprint(found) == FINGERPRINTS.get(_entry(config, stage)):
       return
     wanted = _wanted(config["size"], tuple(sorted(config.get("model", {}).items())))[stage]
   except (ValueError, TypeError) as error:  # a value that is none of the valid ones, or a list
@@ -68,6 +85,12 @@ def check_shapes(found: Shapes, config: Mapping, stage: str, where: str) -> None
       raise ModelError(
         f"{where}: tensor {name} has shape {tuple(found[name])}, expected {tuple(wanted[name])}"
       )
+
+
+def _entry(config: Mapping, stage: str) -> tuple[str, str]:
+  """The key of FINGERPRINTS."""
+  mirrored = stage == networks.TEXTURE and config.get("model", {}).get("symmetry")
+  return config["size"], f"{stage}, symmetry" if mirrored else stage
 
 
 def _is_usual(config: Mapping) -> bool:
