@@ -1,7 +1,8 @@
 """A run's directory, as `facefill eval` writes it and as reports and comparisons read it.
 
     metrics.json           format 1: run, bins, metrics, checks
-    per_image.csv          id, photo, mask, bin, hole_ratio, seconds, then a column a metric
+    per_image.csv          id, photo, mask, bin, hole_ratio, seconds, skin_angle (degrees), then a
+                           column a metric
     examples/*.png         best, median and worst fills, and examples.json that says which they are
     report.html            all of it as a page
 
@@ -17,7 +18,8 @@ metrics.json, format 1:
                 region ("hole", "frame" or ""), implementation (network, variant, source),
                 trained_on (its network took part in training the model), not_computed (null, or
                 why), all and bins (BIN -> the same): value, low and high of the 95 % bootstrap
-                interval over photos, count of fills; null where there is none
+                interval over photos, count of fills; null where there is none; and skin_tones, the
+                same by groups of photos (`metrics.skin_tone`) that occur. Older runs have none
     checks      NAME -> passed (true, false, or null: not run, or nothing to pass), detail or
                 not_computed, and a check's own numbers. Runs of older versions have "guidance" in
                 place of "layout_adherence"; it is read as one that was not made (see RETIRED)
@@ -49,7 +51,7 @@ RETIRED = {
 
 _DEFAULTS = {
   "unit": "", "better": "", "region": "", "implementation": "", "trained_on": False,
-  "not_computed": None, "all": NO_VALUE, "bins": {},
+  "not_computed": None, "all": NO_VALUE, "bins": {}, "skin_tones": {},
 }  # fmt: skip
 
 
@@ -134,9 +136,12 @@ def _metrics(path: Path) -> dict:
 
 
 def _check_metric(entry, where: str) -> None:
-  if not isinstance(entry, dict) or not isinstance(entry.get("bins", {}), dict):
+  parts = (
+    [entry.get(name, {}) for name in ("bins", "skin_tones")] if isinstance(entry, dict) else ""
+  )
+  if not parts or not all(isinstance(part, dict) for part in parts):
     raise ValueError(f"{where} must be a dict with bins")
-  for score in (entry.get("all", NO_VALUE), *entry.get("bins", {}).values()):
+  for score in (entry.get("all", NO_VALUE), *(x for part in parts for x in part.values())):
     if not isinstance(score, dict):
       raise ValueError(f"{where}: a score must be value, low, high and count; got {score!r}")
     for key in NO_VALUE:

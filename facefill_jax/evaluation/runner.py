@@ -40,12 +40,15 @@ from facefill_jax.evaluation.feature_set import FeatureSet
 from facefill_jax.evaluation.fills import fill_batch
 from facefill_jax.evaluation.scoring import pad_batch
 from facefill_jax.filling.filler import Filler
+from facefill_jax.labels import CLASSES
+from facefill_jax.metrics import skin_tone
 from facefill_jax.pretrained_nets import inception, weights
 
 CHECKED = {"known_only": 64, "layout_adherence": 128, "diversity": 16}  # fills, spread over all
-_COLUMNS = ("id", "photo", "mask", "bin", "hole_ratio", "seconds")
+_COLUMNS = ("id", "photo", "mask", "bin", "hole_ratio", "seconds", "skin_angle")
 _PACKAGES = ("jax", "jaxlib", "numpy", "opencv-python-headless", "pillow")
 _INCEPTION = "inception_fid"
+_SKIN = CLASSES.index("skin")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,6 +110,8 @@ def evaluate(
         photos = [faces.photo_ids[pair.photo] for pair in batch["pair"]]
         rows = tally.add(scores, batch["bin"], photos)
         tally.seconds[rows.start : rows.stop] = seconds / number
+        layout = batch["labels"] if faces.labelled else result["layout"]
+        tally.skin_angle[rows.start : rows.stop] = _skin_angles(batch, layout)
         known.add(batch, result["whole"], number)
         if features is not None:
           features.fills[rows.start : rows.stop] = scores["features"][:number]
@@ -187,9 +192,18 @@ def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> FeatureS
   return FeatureSet(photos, fills, photo_of, rows=np.arange(len(faces)))
 
 
+def _skin_angles(batch: Mapping, layout: np.ndarray | None) -> list[float]:
+  """Of the known skin of each photo, by its labels or else the layout that was predicted."""
+  if layout is None:
+    return [float("nan")] * len(batch["photo"])
+  skin = (np.asarray(layout) == _SKIN) & ~batch["mask"][..., 0]
+  return [skin_tone.typology_angle(*each) for each in zip(batch["photo"], skin, strict=True)]
+
+
 def _row(batch, photo: str, tally: scoring.Tally, keys, i: int, k: int) -> list[str]:
   """A line of per_image.csv: the i-th of a batch, the k-th of all; no value is an empty cell."""
-  numbers = [tally.hole_ratio[k], tally.seconds[k], *(tally.values[key][k] for key in keys)]
+  first = tally.hole_ratio, tally.seconds, tally.skin_angle
+  numbers = [*(column[k] for column in first), *(tally.values[key][k] for key in keys)]
   cells = ["" if np.isnan(number) else f"{number:.7g}" for number in numbers]
   return [batch["pair"][i].id, photo, batch["mask_name"][i], batch["bin"][i], *cells]
 

@@ -90,6 +90,7 @@ class Tally:
   Attributes:
     values: key -> float64 (n,), NaN where there is none; and the `parts_of` ratios.
     hole_ratio, seconds: float64 (n,).
+    skin_angle: float64 (n,), in degrees, see `metrics.skin_tone`; NaN where it is not known.
     bins: list of n names; photos: list of n names, the clusters of the bootstrap.
     confusions: int32 (n, 20, 20), or None.
   """
@@ -99,7 +100,7 @@ class Tally:
     ratios = [key for key in keys if measures.find(key).parts]
     columns = (*keys, *(part for key in ratios for part in parts_of(key)))
     self.values = {key: np.full(count, np.nan) for key in columns}
-    self.hole_ratio, self.seconds = np.full(count, np.nan), np.full(count, np.nan)
+    self.hole_ratio, self.seconds, self.skin_angle = np.full((3, count), np.nan)
     self.bins: list[str] = []
     self.photos: list[str] = []
     self.confusions, self._count, self._directory = None, count, directory

@@ -11,6 +11,7 @@ from facefill_jax.evaluation.feature_set import FeatureSet
 from facefill_jax.evaluation.pairs import in_order
 from facefill_jax.evaluation.results import NO_VALUE
 from facefill_jax.evaluation.scoring import Tally
+from facefill_jax.metrics import skin_tone
 
 ALL = "all"
 
@@ -30,6 +31,7 @@ def metrics(
   """
   bins, entries, names = in_order(tally.bins), {}, np.asarray(tally.bins)
   places = {name: np.flatnonzero(names == name) for name in bins} | {ALL: np.arange(len(names))}
+  tones = skin_tones(tally)
   groups = np.unique(tally.photos, return_inverse=True)[1]
   sets = {} if features is None else {name: features.at(rows) for name, rows in places.items()}
   for metric in measures.METRICS:
@@ -43,6 +45,7 @@ def metrics(
       elif not measures.too_few(metric, len(set(groups[rows])), len(rows)):
         # Without an interval: a resample repeats pictures, and is no such set.
         scores[name] = NO_VALUE | {"value": metric.of_set(sets[name]), "count": len(rows)}
+    toned = {} if reason or metric.of_set else tones
     entries[metric.key] = {
       "unit": metric.unit,
       "better": metric.better,
@@ -52,8 +55,18 @@ def metrics(
       "not_computed": reason,
       "all": scores.pop(ALL),
       "bins": scores,
+      "skin_tones": {
+        name: _interval(tally, metric.key, groups[rows], rows) for name, rows in toned.items()
+      },
     }
   return entries
+
+
+def skin_tones(tally: Tally) -> dict[str, np.ndarray]:
+  """Name of a group of `metrics.skin_tone` -> its fills, the lightest first; those that occur."""
+  names = np.array([skin_tone.group(angle) for angle in tally.skin_angle])
+  found = {name: np.flatnonzero(names == name) for name, _ in skin_tone.LIGHTEST_FIRST}
+  return {name: rows for name, rows in found.items() if len(rows)}
 
 
 def _interval(tally: Tally, key: str, groups: np.ndarray, rows: np.ndarray) -> dict:
@@ -64,19 +77,28 @@ def _interval(tally: Tally, key: str, groups: np.ndarray, rows: np.ndarray) -> d
 
 
 def table(content: Mapping) -> str:
-  """Bins by main metrics as text, for a terminal. content: of metrics.json."""
+  """Bins, and groups by skin tone, by main metrics, as text for a terminal.
+
+  content: of metrics.json.
+  """
+  entries = content["metrics"]
   keys = [metric.key for metric in measures.shown()]
-  shown = [key for key in keys if content["metrics"][key]["all"]["value"] is not None]
-  names = [*content["bins"], ALL]
-  width = max(len("hole, %"), *map(len, names)) + 2
-  lines = [f"{'hole, %':<{width}}{'fills':>6}" + "".join(f"  {key:>10}" for key in shown)]
-  for name in names:
-    scores = {
-      key: entry["all"] if name == ALL else entry["bins"][name]
-      for key, entry in content["metrics"].items()
-    }
+  shown = [key for key in keys if entries[key]["all"]["value"] is not None]
+  tones = entries["frame_l1"]["skin_tones"]
+  width = max(len("known skin"), *map(len, content["bins"])) + 2
+
+  def line(name, scores):
     cells = (f"  {_cell(scores[key]['value'], key):>{max(10, len(key))}}" for key in shown)
-    lines.append(f"{name:<{width}}{scores['frame_l1']['count']:>6}" + "".join(cells))
+    return f"{name:<{width}}{scores['frame_l1']['count']:>6}" + "".join(cells)
+
+  lines = [f"{'hole, %':<{width}}{'fills':>6}" + "".join(f"  {key:>10}" for key in shown)]
+  for name in content["bins"]:
+    lines.append(line(name, {key: entry["bins"][name] for key, entry in entries.items()}))
+  lines.append(line(ALL, {key: entry["all"] for key, entry in entries.items()}))
+  for i, name in enumerate(tones):
+    scores = {key: entry["skin_tones"].get(name, NO_VALUE) for key, entry in entries.items()}
+    lines += ["", "known skin"] if not i else []
+    lines.append(line(name, scores))
   return "\n".join(lines)
 
 

@@ -10,10 +10,11 @@ import tiny_model
 from PIL import Image
 
 from facefill_jax import sharding
-from facefill_jax.evaluation import fills, holes, measures, pairs, runner, statistics
+from facefill_jax.evaluation import fills, holes, measures, pairs, runner, statistics, summary
 from facefill_jax.filling import classical, model_files
 from facefill_jax.filling.filler import Filler
-from facefill_jax.metrics import frechet
+from facefill_jax.labels import CLASSES
+from facefill_jax.metrics import frechet, skin_tone
 from facefill_jax.pretrained_nets import inception
 
 SIDE, PHOTOS = 64, 3
@@ -68,7 +69,11 @@ def test_files_and_rows(telea):
     assert float(row["hole_ratio"]) == pytest.approx(mask.mean(), rel=1e-6)
     assert row["bin"] == pairs.bin_of(mask.mean()) and row["mask"] == batch["mask_name"][i]
     assert float(row["seconds"]) > 0
-  assert list(rows[0])[:6] == ["id", "photo", "mask", "bin", "hole_ratio", "seconds"]
+    skin = (batch["labels"][i] == CLASSES.index("skin")) & ~mask
+    angle = skin_tone.typology_angle(photo, skin)
+    assert row["skin_angle"] == ("" if np.isnan(angle) else f"{angle:.7g}")
+  names = ["id", "photo", "mask", "bin", "hole_ratio", "seconds", "skin_angle"]
+  assert list(rows[0])[:7] == names
 
 
 def test_metrics(telea):
@@ -86,6 +91,16 @@ def test_metrics(telea):
     members = [float(row["hole_psnr"]) for row in rows if row["bin"] == name]
     assert entry["bins"][name]["value"] == pytest.approx(np.mean(members), rel=1e-5)
     assert entry["bins"][name]["count"] == len(members)
+  by_tone = {}
+  for row in rows:
+    if name := skin_tone.group(float(row["skin_angle"] or "nan")):
+      by_tone.setdefault(name, []).append(float(row["hole_psnr"]))
+  assert by_tone and set(entry["skin_tones"]) == set(by_tone)
+  for name, members in by_tone.items():
+    assert entry["skin_tones"][name]["value"] == pytest.approx(np.mean(members), rel=1e-5)
+    assert entry["skin_tones"][name]["count"] == len(members)
+  said = summary.table(content).splitlines()
+  assert said[-len(by_tone) - 1] == "known skin" and said[-1].split()[0] in " ".join(by_tone)
   fid = content["metrics"]["fid"]
   assert "inception" in fid["not_computed"]
   assert fid["all"] == {"value": None, "low": None, "high": None, "count": 0}

@@ -81,6 +81,8 @@ def write_report(directory: str | os.PathLike) -> Path:
     not_computed=wording.by_reason(run.metrics),
     judged=[wording.full_title(k, e["region"]) for k, e in run.metrics.items() if e["trained_on"]],
     no_value=NO_VALUE,
+    tones=_tones(run),
+    toned=[m.key for m in measures.shown() if run.metrics.get(m.key, {}).get("skin_tones")],
     plots=[_plot(run, key) for key in _plotted(run)],
     sheets=sheets.read(run),
     facts=_facts(run.about),
@@ -114,6 +116,12 @@ def _headline(run: Run) -> list[Figure]:
   if isinstance(seconds, int | float):
     figures.append(Figure("Time per photo", *wording.duration(seconds)))
   return figures
+
+
+def _tones(run: Run) -> dict[str, int]:
+  """Name of a group by skin tone -> its fills."""
+  tones = run.metrics.get("frame_l1", {}).get("skin_tones", {})
+  return {name: score["count"] for name, score in tones.items()}
 
 
 def _checks(run: Run) -> list[Check]:

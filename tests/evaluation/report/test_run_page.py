@@ -64,6 +64,19 @@ def test_every_metric_is_in_the_table(run):
   assert "Not independent. Frame SqueezeNet distance" in page.text
 
 
+def test_groups_by_skin_tone(run):
+  assert "By skin tone" not in page_of(run).text  # a run of an older version
+  content = json.loads((run / "metrics.json").read_text())
+  score = {"value": 20.25, "low": 19.5, "high": 21.0, "count": 12}
+  for key in ("frame_l1", "hole_psnr"):
+    content["metrics"][key]["skin_tones"] = {"light": score, "dark": score | {"value": 19.75}}
+  change(run, metrics=content["metrics"])
+  page = page_of(run)
+  check_page(page)
+  assert ["Metric", "Light n = 12", "Dark n = 12"] in page.rows
+  assert ["Hole PSNR", "20.25 19.50–21.00", "19.75 19.50–21.00"] in page.rows
+
+
 def test_the_first_numbers_are_of_fair_judges(run):
   text = page_of(run).text
   names = ["Hole PSNR", "Hole SSIM", "Hole LPIPS, VGG", "Identity similarity", "Time per photo"]
