@@ -10,7 +10,7 @@ from facefill_jax.training import from_config, loop
 from facefill_jax.training.run import Run
 
 NAMES = sorted(path.stem for path in (short_run.ROOT / "configs").glob("*.py"))
-WANTED = ("quickstart", "folder", "celebahq_256", "celebahq_512", "ffhq_256")
+WANTED = ("quickstart", "folder", "finetune", "celebahq_256", "celebahq_512", "ffhq_256")
 SIZES = ("tiny", "small", "base", "paper")
 
 

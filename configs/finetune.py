@@ -1,0 +1,169 @@
+"""The package's model goes on at 256 px, on your own photos: its texture network, with no labels.
+
+Reproduces nothing: it is how the package's model is trained on, as far as that is known by now
+(configs/README.md, "At 256 px"). The photos should be framed as CelebA-HQ's: upright, the face in the
+middle, 256 px or more.
+
+    python -m facefill_jax.main --config=configs/finetune.py --workdir=runs/mine \
+        --config.data.path=PHOTOS --config.squeezenet_file=SQUEEZENET --config.dtype=bfloat16
+
+SQUEEZENET: ImageNet weights, see configs/README.md, "Losses"; without them give
+--config.texture.perceptual=layout. With labels (--config.data.labels) true layouts are seen, too.
+Cost: 6 minutes for 300,000 images on one H200; a CPU makes 1.2 images a second.
+Variants: `:smoke` (drawn faces, size `tiny`, seconds), `:small` (this).
+"Ours" marks our own choices; see README.md, "The paper and our deviations".
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config(variant: str = "small") -> ConfigDict:
+  c = ConfigDict()
+  c.seed = 0
+  c.size = "small"  # tiny, small, base or paper: the table in README.md
+  c.dtype = "float32"  # of computation; parameters are float32. bfloat16 on TPUs and GPUs
+  c.resolution = 256  # side in pixels; a multiple of 32, from 64 up
+  c.batch_size = 32  # over all devices
+  c.total_images = 300_000
+  c.stages = "texture"  # layout, texture (on a frozen layout, see init_from), or both
+  c.texture_starts_at_images = 0
+  c.judge_every_steps = 200  # how often the layout network that judges is refreshed
+  c.init_from = "pretrained"  # the package's model; or a run, or the directory of a model
+  c.squeezenet_file = ""  # weights for the SqueezeNet distance in evaluation (and as a loss)
+  c.vgg16_file = ""  # for texture.perceptual vgg16: what `facefill weights convert vgg16` wrote
+  c.lpips_vgg_file = ""  # weights of LPIPS-VGG, by which held-out fills are scored, too
+  c.log_every_steps = 20
+  c.stop_after_minutes = 0.0  # of a lent machine: ends in time, as if finished; 0: never
+  c.micro_batches = 1  # parts of a batch whose gradients are summed: less memory, the same step
+  c.remat = False  # make activations again for the gradient, not keep them: less memory, more time
+  c.phases = ()  # what changes from which image on: configs/README.md
+  c.debug_nans = False  # name the module that makes a NaN; see configs/README.md
+  c.mesh = ConfigDict({"data": -1})  # devices along the batch; -1: all
+  c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
+  c.model.symmetry = True  # ours: the texture network sees the face mirrored about its axis, too
+  c.model.layout_resolution = 128  # side at which layouts are predicted, at most; 0: any (paper)
+
+  c.data = ConfigDict()
+  c.data.kind = "folder"  # drawn, folder, records or tfds: configs/README.md
+  c.data.about = "photos of the user's own"  # one line for the model card
+  c.data.path = ""  # directory or .zip of photos, or of a built set
+  c.data.split = "all"  # for records and tfds: `facefill data splits` says what there is
+  c.data.labels = ""  # directory or .zip of label PNGs with the photos' names; may be empty
+  c.data.unlabelled = ()  # more photos, without labels
+  c.data.unlabelled_share = 0.5  # of the samples, if there are any
+  c.data.held_out = 50  # photos kept for evaluation, chosen by a hash of their names ...
+  c.data.held_out_path = ""  # ... unless they are a folder of their own
+  c.data.held_out_labels = ""
+  c.data.vocabulary = "celebamask_hq"  # of the label PNGs: configs/README.md lists them
+  c.data.confidence = ""  # grey PNGs, how sure the labels are: `facefill data label --confidence`
+  c.data.zoom = (1.0, 1.0)  # side of the cut, relative to the short side: all of it
+  c.data.flip = True
+  # Ours: few photos go further so. Nothing is blurred: what was never sharp is not learned sharp.
+  c.data.augment = ConfigDict({"share": 0.3, "affine": 0.4, "colour": 0.3, "blur": 0.0})
+  c.data.drawn_faces = 100_000  # for the kind "drawn": how many different ones
+  c.data.workers = 0  # processes that decode; 0: two threads
+  c.data.on_bad_record = "error"  # or skip: replaced by another and counted, up to .1 %
+
+  c.masks = ConfigDict()
+  # Mixed by weight: ours. Hardly any empty ones: only the texture network learns.
+  c.masks.weights = ConfigDict(
+    {"free_form": 0.56, "box": 0.1, "half": 0.06, "border": 0.06, "part": 0.1, "empty": 0.02}
+  )
+  c.masks.folder = ""  # for the kind "folder"
+  c.masks.ratio = (0.04, 0.8)  # hole share of all but the empty ones
+
+  c.layout = ConfigDict()
+  c.layout.losses = ConfigDict(
+    # Ours: the hole is what matters; the known part is easy.
+    {"cross_entropy_hole": 2.0, "cross_entropy_known": 1.0, "dice": 1.0, "adversarial": 0.02}
+  )
+  c.layout.optimiser = ConfigDict(
+    {
+      "name": "adamw", "lr": 4e-4, "b1": 0.9, "b2": 0.99, "weight_decay": 0.01, "clip": 1.0,
+      "warmup_images": 1_600, "decay_images": 20_000,
+    }
+  )  # fmt: skip
+  c.layout.critic_optimiser = ConfigDict(
+    {
+      "name": "adam", "lr": 4e-4, "b1": 0.0, "b2": 0.99, "weight_decay": 0.0, "clip": 0.0,
+      "warmup_images": 0, "decay_images": 0,
+    }
+  )  # fmt: skip
+  c.layout.adversary = "wgan_gp"  # or hinge_r1
+  c.layout.penalty = 10.0  # Gulrajani et al. 2017
+  c.layout.penalty_every = 1  # steps
+  c.layout.drift = 1e-3  # Karras et al. 2018 (progressive GAN)
+  c.layout.generator_every = 1  # critic steps per generator step
+  c.layout.adversary_starts_at_images = 0  # 0: at once
+  c.layout.ema_half_life_images = 10_000.0  # Karras et al. 2021 (StyleGAN3) use 10k
+  # For few faces, of which the critic tires: strength, 0..0.8, is the probability of each kind of
+  # random change of what it sees; 0: none. Zhao et al. 2020 (DiffAugment).
+  c.layout.augment = ConfigDict(
+    {"strength": 0.0, "target": 0.0, "adapt_images": 500_000, "kinds": ("translation", "zoom")}
+  )
+
+  c.texture = ConfigDict()
+  c.texture.losses = ConfigDict(
+    # Ours. The layout must outweigh what the surroundings suggest, or it is not obeyed. Fine detail
+    # is mostly the critic's business: full L1 asks for its mean, which is none.
+    {
+      "known_l1": 5.0, "hole_l1": 3.0, "coarse_l1": 9.0, "perceptual": 4.0, "style": 0.0,
+      "adversarial": 6.0, "layout_consistency": 8.0, "feature_matching": 2.0, "diversity": 0.0,
+    }
+  )  # fmt: skip
+  c.texture.perceptual = "squeezenet"  # or vgg16, with their files, or layout
+  c.texture.true_layout_share = 0.5
+  c.texture.swapped_layout_share = 0.3
+  c.texture.drop_features_share = 0.3
+  c.texture.critic_sharpening = 4.0  # ours: detail weighs as much as colour
+  c.texture.adversary_moves_coarse = 0.25  # ours: colours are the other terms' business, mostly
+  c.texture.optimiser = ConfigDict(
+    {
+      # Ours: at 3e-4 the generator outran its critic.
+      "name": "adam", "lr": 1e-4, "b1": 0.5, "b2": 0.99, "weight_decay": 0.0, "clip": 10.0,
+      "warmup_images": 1_600, "decay_images": 60_000,
+    }
+  )  # fmt: skip
+  c.texture.critic_optimiser = ConfigDict(
+    {
+      "name": "adam", "lr": 2e-4, "b1": 0.0, "b2": 0.99, "weight_decay": 0.0, "clip": 0.0,
+      "warmup_images": 0, "decay_images": 0,
+    }
+  )  # fmt: skip
+  c.texture.adversary = "hinge_r1"  # or wgan_gp, which learned fine detail slower here
+  c.texture.penalty = 0.6  # ours
+  c.texture.penalty_every = 16  # Karras et al. 2020 (StyleGAN2)
+  c.texture.drift = 0.0
+  c.texture.generator_every = 1
+  c.texture.adversary_starts_at_images = 0  # the model has its colours
+  c.texture.ema_half_life_images = 2_000.0  # ours: much longer averages lose detail
+  # The same; with hinge_r1 a target, 0.6 in Karras et al. 2020 (ADA), moves the probability, by up
+  # to 1 in adapt_images (theirs), until that is the mean sign of the critic on real photos. There
+  # is "cutout", too, of little use to them.
+  c.texture.augment = ConfigDict(
+    {
+      "strength": 0.0, "target": 0.0, "adapt_images": 500_000,
+      "kinds": ("translation", "zoom", "colour"),
+    }
+  )  # fmt: skip
+
+  c.eval = ConfigDict()
+  c.eval.every_steps = 500
+  c.eval.count = 48  # held-out faces
+  c.eval.raw_count = 16  # of them, filled with the raw weights, too; 0: none
+  c.eval.train_count = 48  # training faces, scored alike: do they do better? 0: none
+  c.eval.batch_size = 8  # also the rows of a sample grid
+  c.eval.masks_folder = ""  # folder of masks; empty: free-form ones
+  c.eval.ratio = (0.1, 0.6)  # hole share of those
+
+  c.checkpoint = ConfigDict({"every_steps": 2_000, "every_minutes": 10.0, "keep": 2})
+
+  if variant == "smoke":
+    c.size, c.data.kind, c.data.about, c.data.drawn_faces = "tiny", "drawn", "drawn faces", 64
+    c.resolution, c.init_from, c.stages, c.texture.perceptual = 64, "", "both", "layout"
+    c.batch_size, c.total_images = 8, 32
+    c.log_every_steps, c.eval.every_steps, c.eval.count = 1, 2, 8
+    c.eval.raw_count, c.eval.train_count = 8, 8
+  elif variant != "small":
+    raise ValueError(f"variant {variant!r} is not one of smoke, small")
+  return c
