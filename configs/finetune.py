@@ -1,8 +1,8 @@
 """The package's model goes on at 256 px, on your own photos: its texture network, with no labels.
 
 Reproduces nothing: it is how the package's model is trained on, as far as that is known by now
-(configs/README.md, "At 256 px"). The photos should be framed as CelebA-HQ's: upright, the face in the
-middle, 256 px or more.
+(configs/README.md, "At 256 px"). The photos should be framed as CelebA-HQ's: upright, the
+face in the middle, 256 px or more.
 
     python -m facefill_jax.main --config=configs/finetune.py --workdir=runs/mine \
         --config.data.path=PHOTOS --config.squeezenet_file=SQUEEZENET --config.dtype=bfloat16
