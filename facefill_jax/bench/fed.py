@@ -22,23 +22,31 @@ _BURST = 8  # steps between two looks at the clock
 _ROUNDS = 5
 
 
-def measure(case: train_case.Case, bench, compiled, stage) -> dict[str, float]:
+def open_data(case: train_case.Case) -> tuple[Feed, int]:
+  """The configuration's photos, and the step from which on they are those of its last phase.
+
+  Raises:
+    ValueError: they cannot be used.
+  """
+  config = train_case.load(case)
+  plan, _ = from_config.make_plan(config)
+  return Feed(config, plan), plan.starts[-1]
+
+
+def measure(data: tuple[Feed, int], seconds: float, bench, compiled, stage) -> dict[str, float]:
   """{"photos_per_second", "held_photos_per_second", "drawing_share"}.
 
   drawing_share: of the fed loop's time, how much the host was drawing batches, 0..1; the device is
   at work meanwhile, if the host is ahead of it.
 
   Args:
-    case: with fed_seconds, for each of the two loops.
+    data: of `open_data`.
+    seconds: for each of the two loops.
     bench: `train.Bench`; its state moves.
     compiled, stage: the step, and the stage that it is called with.
-
-  Raises:
-    ValueError: the configuration's data cannot be used.
   """
-  config = train_case.load(case)
-  plan, _ = from_config.make_plan(config)
-  with Feed(config, plan).stream(0) as stream:
+  feed, start = data
+  with feed.stream(start) as stream:
     drawn = _Drawn(stream)
     loops = {
       name: _collector(bench, compiled, stage, batches)
@@ -47,7 +55,7 @@ def measure(case: train_case.Case, bench, compiled, stage) -> dict[str, float]:
     for loop in loops.values():
       loop(0.0)  # a first burst: threads start, queues fill
     drawn.seconds = 0.0
-    rounds = timing.in_turn(loops, _ROUNDS, case.fed_seconds)
+    rounds = timing.in_turn(loops, _ROUNDS, seconds)
   batch = len(bench.sent.photo)
   walls = {name: [s.wall for found in turns for s in found] for name, turns in rounds.items()}
   fed, held = (batch * _BURST / timing.quantile(walls[name], 0.5) for name in ("fed", "held"))
@@ -71,6 +79,7 @@ class _Drawn:
     begin = time.perf_counter()
     batch = next(self._stream)
     self.seconds += time.perf_counter() - begin
+    batch.pop("confidence", None)  # the step was compiled without
     return self._make(**jax.device_put(batch))
 
 

@@ -135,6 +135,7 @@ def differences(found: dict[str, float]) -> dict[str, float]:
 
 def prepare(case: Case) -> Prepared:
   """Compiles the step and runs it once; the parts, too, if the case asks for them."""
+  data = fed.open_data(case) if case.fed_seconds else None  # what is wrong with it is said at once
   setup = train_step.set_up(case)
   bench, stage = Bench(setup), setup.stage
   begin = time.perf_counter()
@@ -156,8 +157,8 @@ def prepare(case: Case) -> Prepared:
   }  # fmt: skip
   if case.parts_seconds:
     facts["parts"] = parts(setup, bench, case.parts_seconds)
-  if case.fed_seconds:
-    facts["fed"] = fed.measure(case, bench, compiled, stage)
+  if data is not None:
+    facts["fed"] = fed.measure(data, case.fed_seconds, bench, compiled, stage)
   return Prepared(facts, bench.sampler(compiled, stage, attach))
 
 

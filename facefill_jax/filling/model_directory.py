@@ -96,6 +96,11 @@ def check_sums(root: epath.Path, names: Sequence[str]) -> None:
       raise ModelError(f"{root / name}: changed or damaged: its SHA-256 is not that in {SUMS}")
 
 
+def listed(root: epath.Path) -> set[str]:
+  """The names of the files that a model's SHA256SUMS lists; none without one."""
+  return set(_read_sums(root / SUMS)) if (root / SUMS).is_file() else set()
+
+
 def _read_sums(path: epath.Path) -> dict[str, str]:
   """Name -> SHA-256, of a file in the format of `sha256sum`."""
   lines = path.read_bytes().decode("utf-8", errors="replace").splitlines()

@@ -5,6 +5,7 @@
     texture.safetensors
     labels.json           the classes and their colours
     README.md             a model card
+    critic.safetensors    if anything, critics that it was trained against: "texture/stem/kernel"
     SHA256SUMS            of all of the above, in the format of `sha256sum`
 
 Nothing is ever unpickled. Checksums, names and shapes are checked before a tensor is allocated:
@@ -84,7 +85,7 @@ def save_model(
   content["labels.json"] = _json({"classes": labels.CLASSES, "palette": labels.PALETTE.tolist()})
   content["README.md"] = (_model_card(config, flat) if card is None else card).encode("utf-8")
   if critics:
-    half = jax.tree.map(lambda x: np.asarray(x, ml_dtypes.bfloat16), dict(critics))
+    half = jax.tree.map(lambda x: np.array(x, ml_dtypes.bfloat16, order="C"), dict(critics))
     content[CRITIC] = safetensors.numpy.save(traverse_util.flatten_dict(half, sep="/"))
   replaced = model_directory.replaceable_files(target, [*content, SUMS])
   with files.replacing_directory(target, last=SUMS, replaced=replaced) as new:
@@ -147,14 +148,17 @@ def load_critics(directory: str | os.PathLike) -> dict[str, dict]:
   """The critics that lie in a model directory, by stage; {} if there are none. bfloat16.
 
   Raises:
-    ModelError: the file is damaged.
+    ModelError: the file is damaged, or is listed and not there.
   """
   root = files.to_path(directory)
   if files.is_remote(root):
     with tempfile.TemporaryDirectory() as scratch:
       model_directory.download(root, Path(scratch), (SUMS, CRITIC))
-      return load_critics(scratch)
-  if not (root / CRITIC).is_file():
+      try:
+        return load_critics(scratch)
+      except ModelError as error:
+        raise ModelError(str(error).replace(scratch, str(root))) from None
+  if CRITIC not in model_directory.listed(root):
     return {}
   model_directory.check_sums(root, (CRITIC,))
   return load_safetensors(root / CRITIC)

@@ -59,7 +59,8 @@ def face_axis(layout: Layout) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
   weights = [jnp.minimum(there[:, a], there[:, b]) for a, b in _PAIRS]
   weights += [_MIDDLE_WEIGHT * there[:, c] for c in _MIDDLE]
   total = sum(weights)
-  place = sum(w * x for w, x in zip(weights, places, strict=True)) / jnp.maximum(total, 1e-6)
+  weighted = sum(weight * x for weight, x in zip(weights, places, strict=True))
+  place = weighted / jnp.maximum(total, 1e-6)
   return place + (w - 1) / 2, jnp.clip(total / _MIDDLE_WEIGHT, 0.0, 1.0)
 
 
@@ -95,8 +96,6 @@ def reflection(photo: Photo, mask: Mask, layout: Layout) -> Reflection:
   axis, found = face_axis(half)
   mirrored, valid = reflect(photo, mask, 2.0 * axis + 0.5)
   valid = valid & (found > 0.5)[:, None, None, None]
-  # What the reflection has wrong where both are known, continued smoothly to where it stands alone.
-  alone = mask | jnp.logical_not(valid)
-  joined = jnp.clip(mirrored + images.membrane(photo - mirrored, alone), -1.0, 1.0)
+  joined = images.seamless(photo, mirrored, mask | jnp.logical_not(valid))
   picture = jnp.where(valid, jnp.where(mask, joined, mirrored), 0.0)
   return Reflection(jax.lax.stop_gradient(picture), valid)

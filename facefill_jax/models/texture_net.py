@@ -30,7 +30,7 @@ from facefill_jax.types import Features, Layout, Mask, Photo
 LATENT = 64  # width of z
 HEAD = 16  # channels after the last shuffle, before the 3x3 convolution at full resolution
 _MIRRORED = 4  # channels of the mirrored photo, and where it is known
-_GATE_GAIN = 10.0  # of what begins at zero: under Adam it would be thousands of steps behind
+_GATE_GAIN = 10.0  # Adam's steps are as small for weights that begin at zero as for all others
 ALMOST_ONE = 0.995  # black and white must stay within reach of tanh
 
 
@@ -229,7 +229,7 @@ class TextureNet(nn.Module):
     if self.symmetry:
       gate = nn.Conv(4, (1, 1), kernel_init=nn.initializers.zeros, dtype=self.dtype, name="mirror")
       shown = jnp.tanh(_GATE_GAIN * depth_to_space(gate(x), 2).astype(jnp.float32))
-      shown = jnp.where(mask & mirror.valid, shown, 0.0)  # 1: the reflection itself
+      shown = jnp.where(mask & mirror.valid, shown, 0.0)  # 1: only the reflection; -1: away from it
       base = base + shown * (jnp.arctanh(ALMOST_ONE * mirror.picture) - base)
     return jnp.tanh(y.astype(jnp.float32) + base)
 

@@ -3,18 +3,21 @@
 import json
 
 from facefill_jax import files
+from facefill_jax.evaluation import measures
 from facefill_jax.training import reports
 
 BEST = "best"
 RANKS = {"hole_lpips_vgg": -1, "hole_squeezenet": -1, "hole_psnr": 1, "layout_miou": 1}
 """By which score a model is the best, the first that there is; -1: the lower the better."""
-_TRAINS = {"squeezenet": "hole_squeezenet", "vgg16": "hole_lpips_vgg"}
-"""texture.perceptual -> the score by the same network, which it has trained to please."""
 
 
 def ranking_score(scores: dict[str, float], perceptual: str) -> str:
   """The name of the score that ranks, by no network that the model was trained with."""
-  return next(name for name in RANKS if name in scores and name != _TRAINS.get(perceptual))
+
+  def is_fair(name):
+    return not measures.trained_on(measures.find(name), {"perceptual": perceptual})
+
+  return next(name for name in RANKS if name in scores and is_fair(name))
 
 
 def save_if_best(run, states, step: int, scores: dict[str, float]) -> bool:

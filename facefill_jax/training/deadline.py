@@ -7,14 +7,15 @@ DECAY = 0.25
 """Share of the time of training, at its end, in which the learning rates fall."""
 FINAL = 0.05
 """What they fall to, as a factor."""
+_MODEL = 5.0  # seconds
 _UNKNOWN = 60.0  # seconds kept for the end while nobody knows what an evaluation and a save take
 
 
 class Deadline:
   """When to stop, and how the learning rates fall towards that.
 
-  A last evaluation, checkpoint and model fit in before it, if they take as long as those so far;
-  one that needs compiling first takes longer, so let a run evaluate once before.
+  A last evaluation and checkpoint fit in before it, if they take no longer than those before them,
+  and writing a model no longer than `_MODEL`. The first evaluation compiles: let a run have two.
   """
 
   def __init__(self, minutes: float, now: float | None = None):
@@ -35,8 +36,8 @@ class Deadline:
     return self._end < math.inf
 
   def took(self, seconds: float) -> None:
-    """An evaluation with its checkpoint did: as long as the longest one is kept for the last."""
-    self._reserve = max(self._reserve or 0.0, 1.25 * seconds)
+    """An evaluation did, with its checkpoint: a quarter more is kept for the last, and `_MODEL`."""
+    self._reserve = 1.25 * seconds + _MODEL
 
   def over(self, now: float | None = None) -> bool:
     """Whether it is time for the last evaluation."""

@@ -77,7 +77,9 @@ def train(
     ):
       writer.write_texts(step, record)
       states, step = loop(run, states, step, stream, checkpoints, writer, asked)
-      model = run.save_model(states, images=run.plan.images_at(step))
+      model = run.save_model(
+        states, images=run.plan.images_at(step), resolution=run.plan.at(step - 1).resolution
+      )
   _say_what_next(run, model, step)
   return model
 
@@ -92,7 +94,8 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer,
   saved_at, newest = time.monotonic(), {}
   for step in range(start, plan.total + 1):
     begin = time.monotonic()
-    last = step == plan.total or (step > start and run.deadline.over())
+    over = step > start and not interruption.signal and run.deadline.over()
+    last = step == plan.total or over
     stops = bool(interruption.signal) and not last
     minutes = (time.monotonic() - saved_at) / 60
     evaluates = step > start and not stops and (last or step % c.eval.every_steps == 0)
@@ -109,7 +112,8 @@ def loop(run: Run, states, start: int, stream, checkpoints: Checkpoints, writer,
         saved_at = time.monotonic()
     if evaluates or saves:
       writer.flush()
-    if evaluates:
+    if evaluates and run.deadline.is_set:
+      checkpoints.finish()
       run.deadline.took(time.monotonic() - begin)
     if stops:
       checkpoints.finish()

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from flax import traverse_util
 
 from facefill_jax import PRETRAINED, compile_cache, files, sharding
 from facefill_jax.filling import model_directory, model_files
@@ -100,9 +101,7 @@ def load_start(run: Run) -> Start:
   if TEXTURE in params and run.networks.texture.symmetry and not options.get("symmetry"):
     start.params[TEXTURE] = with_symmetry(start.params[TEXTURE])
   for name in set(run.trained) & set(params):
-    state = run.shapes[name]
-    fits = _alike(start.params[name], state.params)
-    if not fits or not _alike(start.critics.get(name, state.critic_params), state.critic_params):
+    if not _alike(start.params[name], run.shapes[name].params):
       raise ValueError(
         f"{directory} holds a {name} network with model {options}, which cannot go on as "
         f"{run.config.model.to_dict()}"
@@ -115,10 +114,25 @@ def model_to_start_from(init_from: str) -> files.PathLike:
   if init_from == PRETRAINED.name:
     return PRETRAINED
   given = files.to_path(init_from)
-  for directory in (given, given / "model", given / BEST):
-    if (directory / model_directory.SUMS).exists():
-      return directory
+  try:
+    for directory in (given, given / "model", given / BEST):
+      if (directory / model_directory.SUMS).exists():
+        return directory
+  except (OSError, ImportError) as error:  # gs:// needs the package gcsfs
+    raise model_directory.ModelError(f"{init_from}: cannot be read: {error}") from error
   return given / "model"  # what is wrong with it is said when it is read
+
+
+def laid_over(fresh: dict, found: dict) -> dict:
+  """A critic's fresh parameters, in their place those that were found of the same name and shape.
+
+  One that learned on smaller pictures lacks the coarsest levels, which begin as mere averaging; of
+  one that learned on larger ones they are not used.
+  """
+  found = traverse_util.flatten_dict(found)
+  fresh = traverse_util.flatten_dict(fresh)
+  fits = {k: v for k, v in found.items() if k in fresh and np.shape(v) == np.shape(fresh[k])}
+  return traverse_util.unflatten_dict(fresh | fits)
 
 
 def _alike(found, wanted) -> bool:
@@ -132,6 +146,7 @@ def _compare_data(run: Run, model: files.PathLike) -> None:
   start = str(model.parent)
   about = model.parent / DATA
   if not about.exists():
+    reports.warn(model, "what it was trained on is not known: held-out faces may be among it")
     return
   try:
     before = json.loads(about.read_bytes())
@@ -150,6 +165,7 @@ def start_from(run: Run, start: Start, states, shardings) -> dict[str, Any]:
     new = jax.device_put(start.params[name], shardings[name].params)
     states[name] = states[name].replace(params=copy(new), ema=copy(new))
   for name in set(run.trained) & set(start.critics):
-    new = jax.device_put(start.critics[name], shardings[name].critic_params)
+    critic = laid_over(states[name].critic_params, start.critics[name])
+    new = jax.device_put(critic, shardings[name].critic_params)
     states[name] = states[name].replace(critic_params=copy(new))
   return states | {JUDGE: jax.device_put(start.params[LAYOUT], shardings[JUDGE])}

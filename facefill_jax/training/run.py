@@ -48,7 +48,7 @@ class Run:
     feed: its data.
     compiles_at: steps at which a stage needs another program.
     trained: names of the stages that advance.
-    judges: weights of the networks that score held-out fills, by kind.
+    scoring_weights: of the networks that score held-out fills, by kind.
     perceptual: weights of the network of the texture stage's perceptual term, or None.
     shapes: of all states, without allocation.
     stages: name -> Stage, without judges, which come with the states.
@@ -116,12 +116,12 @@ class Run:
 
   def _load_frozen(self) -> None:
     c = self.config
-    kind, files = c.texture.perceptual, {"squeezenet": c.squeezenet_file, "vgg16": c.vgg16_file}
-    if kind in files and not files[kind]:
+    kind, needed = c.texture.perceptual, {"squeezenet": c.squeezenet_file, "vgg16": c.vgg16_file}
+    if kind in needed and not needed[kind]:
       raise ValueError(f"texture.perceptual is {kind!r}: give its weights as {kind}_file")
     chosen = {"squeezenet_caffe": c.squeezenet_file, "lpips_vgg": c.lpips_vgg_file}
-    self.judges = {name: weights.read(name, file) for name, file in chosen.items() if file}
-    found = self.judges.get("squeezenet_caffe")
+    self.scoring_weights = {name: weights.read(name, file) for name, file in chosen.items() if file}
+    found = self.scoring_weights.get("squeezenet_caffe")
     if kind == "vgg16":
       found = weights.read("vgg16", c.vgg16_file)
     self.perceptual = jax.device_put(found, sharding.replicated(self.mesh))  # once, not each step
@@ -253,7 +253,7 @@ class Run:
   def scorer(self, resolution: int) -> scoring.Scorer:
     """What held-out faces of a resolution are scored by."""
     return scoring.Scorer(
-      self.judges, resolution, layouts=True, labels=True,
+      self.scoring_weights, resolution, layouts=True, labels=True,
       put=partial(sharding.put_batch, mesh=self.mesh),
       replicate=lambda tree: jax.device_put(tree, sharding.replicated(self.mesh)),
     )  # fmt: skip

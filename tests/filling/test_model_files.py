@@ -306,7 +306,7 @@ def test_save_checks_params(params, tmp_path):
 
 
 def test_critics_lie_beside_a_model_but_not_in_the_packed_one(params, tmp_path):
-  critics = {"texture": {"stem": {"kernel": np.arange(12, dtype=np.float32).reshape(3, 4)}}}
+  critics = {"texture": {"stem": {"kernel": np.arange(12, dtype=np.float32).reshape(4, 3).T}}}
   size = model_files.save_model(tmp_path / "model", params, CONFIG, critics=critics)
   assert size == sum(path.stat().st_size for path in (tmp_path / "model").iterdir())
   found = model_files.load_critics(tmp_path / "model")["texture"]["stem"]["kernel"]
@@ -318,6 +318,11 @@ def test_critics_lie_beside_a_model_but_not_in_the_packed_one(params, tmp_path):
   model_files.save_model(tmp_path / "model", params, CONFIG)  # the one of before goes with it
   assert not (tmp_path / "model" / model_files.CRITIC).exists()
   model_files.save_model(tmp_path / "model", params, CONFIG, critics=critics)
+  (tmp_path / "packed" / model_files.CRITIC).write_bytes(b"not listed, so not the model's")
+  assert model_files.load_critics(tmp_path / "packed") == {}
   (tmp_path / "model" / model_files.CRITIC).write_bytes(b"torn")
   with pytest.raises(model_files.ModelError, match=r"critic\.safetensors: changed or damaged"):
+    model_files.load_critics(tmp_path / "model")
+  (tmp_path / "model" / model_files.CRITIC).unlink()
+  with pytest.raises(model_files.ModelError, match=r"critic\.safetensors: missing"):
     model_files.load_critics(tmp_path / "model")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from facefill_jax import sharding
 from facefill_jax.filling import model_files
+from facefill_jax.models import networks
 from facefill_jax.training import best, loop, metric_writer, restoring
 from facefill_jax.training.deadline import Deadline
 from facefill_jax.training.interruption import Interruption, Stopped
@@ -314,6 +316,18 @@ def test_when_its_time_is_over_it_ends_as_if_it_were_finished(hollow, monkeypatc
   assert step == 4 and hollow.saved == [2, 4] and hollow.evaluated == [3, 4]
 
 
+def test_a_signal_comes_before_the_deadline(hollow, monkeypatch):
+  monkeypatch.setattr(hollow.run.deadline, "over", lambda: True)
+
+  def batches():
+    hollow.interruption.signal = "SIGTERM"
+    yield {}
+
+  with pytest.raises(Stopped, match="stopped by SIGTERM at step 1 of 6, saved"):
+    hollow.train(batches())
+  assert hollow.evaluated == []
+
+
 def test_asked_to_stop_it_saves_and_stops(hollow):
   """In the middle of the third step, after which an evaluation was due."""
 
@@ -371,6 +385,67 @@ def test_a_start_from_the_packed_model_of_the_package(done, micro_size, tmp_path
     for one, two in zip(jax.tree.leaves(tree), jax.tree.leaves(done.states[name].ema), strict=True):
       assert one.dtype == np.float32  # not as it was packed: training adds little to it
       np.testing.assert_allclose(one, two, rtol=2**-8)
+
+
+def test_a_critic_of_another_resolution_is_laid_over_a_fresh_one(micro, micro_params):
+  """At 64 px it has three levels, at 128 px four."""
+  small = micro_params["texture_critic"]
+  init = partial(networks.init_params, micro, "texture_critic")
+  shapes = jax.eval_shape(partial(init, resolution=128), jax.random.key(0))
+  large = jax.tree.map(lambda x: np.full(x.shape, 7.0, np.float32), shapes)
+  grown = restoring.laid_over(large, small)
+  assert set(large) - set(small) == {"block_3"}
+  for name, tree in grown.items():
+    want = small[name] if name in small else large[name]
+    jax.tree.map(np.testing.assert_array_equal, tree, want)
+  assert set(restoring.laid_over(small, large)) == set(small)
+
+
+def test_a_model_that_learned_without_symmetry_goes_on_with_it(done, micro_size, tmp_path):
+  found, params = model_files.load_model(done.workdir / "model")
+  del params["texture"]["mirror"]
+  stem = params["texture"]["encoder"]["stem"]
+  parts = np.split(stem["kernel"], 4, axis=2)  # sub-pixels, with the mirrored photo's channels last
+  stem["kernel"] = np.concatenate([part[:, :, :-4] for part in parts], axis=2)
+  found["model"] = found["model"] | {"symmetry": False}
+  model_files.save_model(tmp_path / "model", params, found)
+  c = short_run.config(init_from=str(tmp_path))
+  begun = restoring.load_start(Run(c, str(tmp_path / "run"))).params["texture"]
+  assert not any(leaf.any() for leaf in jax.tree.leaves(begun["mirror"]))
+  for part, was in zip(np.split(begun["encoder"]["stem"]["kernel"], 4, 2), parts, strict=True):
+    assert not part[:, :, -4:].any()
+    np.testing.assert_array_equal(part[:, :, :-4], was[:, :, :-4])
+
+
+def test_a_deadline_reaches_the_step(micro_size, tmp_path):
+  """The program that is made ahead takes what the loop gives it."""
+  c = short_run.config(stop_after_minutes=10.0)
+  run, given = Run(c, str(tmp_path / "run")), []
+  run.programs.get = lambda key: lambda *arguments: given.append(arguments) or (None, {})
+  stage, state, batch, _ = run._step_shapes(run.stage_at("layout", 0), 0)
+  run.train_step("layout", 0, stage.judges, state, batch)
+  ((made, *_),) = given
+  assert jax.tree.structure(made) == jax.tree.structure(stage)
+  assert made.rate == 1 and made.rate.dtype == stage.rate.dtype and stage.rate.shape == ()
+
+
+@pytest.mark.slow
+def test_a_run_that_meets_its_deadline(tmp_path, monkeypatch):
+  seen = []
+  monkeypatch.setattr(Deadline, "over", lambda self: seen.append(0) or len(seen) == 3)
+  monkeypatch.setattr(Deadline, "rate", lambda self: 0.5)
+  c = short_run.config(stop_after_minutes=10.0, phases=({"from_images": 16, "batch_size": 2},))
+  done = short_run.train(c, tmp_path / "run")
+  assert "time:     stopped after 10 minutes at step 3 of" in done.out
+  config = json.loads((tmp_path / "run" / "model" / "config.json").read_text("utf-8"))
+  assert config["images"] == 12 and config["resolution"] == 64
+  lines = lines_of(tmp_path / "run" / "metrics.jsonl")
+  rates = [line["layout/learning_rate"] for line in lines if "layout/learning_rate" in line]
+  straight = lines_of(
+    short_run.train(short_run.config(), tmp_path / "other").workdir / "metrics.jsonl"
+  )
+  whole = [line["layout/learning_rate"] for line in straight if "layout/learning_rate" in line]
+  np.testing.assert_allclose(rates, 0.5 * np.array(whole[: len(rates)]), rtol=1e-5)
 
 
 def test_where_a_start_is_looked_for(done, tmp_path):
