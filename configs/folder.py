@@ -91,6 +91,7 @@ def get_config(variant: str = "small") -> ConfigDict:
   c.layout.penalty_every = 1  # steps
   c.layout.drift = 1e-3  # Karras et al. 2018 (progressive GAN)
   c.layout.generator_every = 1  # critic steps per generator step
+  c.layout.only = ()  # modules of the generator that learn, the others held; (): all
   c.layout.adversary_starts_at_images = 0  # 0: at once
   c.layout.ema_half_life_images = 10_000.0  # Karras et al. 2021 (StyleGAN3) use 10k
   # For few faces, of which the critic tires: strength, 0..0.8, is the probability of each kind of
@@ -131,6 +132,7 @@ def get_config(variant: str = "small") -> ConfigDict:
   c.texture.penalty_every = 16  # Karras et al. 2020 (StyleGAN2)
   c.texture.drift = 0.0
   c.texture.generator_every = 1
+  c.texture.only = ()  # modules of the generator that learn, the others held; (): all
   # Ours: colours first; a critic of mere smears teaches little, at twice the cost of a step.
   c.texture.adversary_starts_at_images = 24_000
   c.texture.ema_half_life_images = 1_000.0  # ours: longer averages lose a third of the detail

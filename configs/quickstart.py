@@ -89,6 +89,7 @@ def get_config(variant: str = "") -> ConfigDict:
   c.layout.penalty_every = 1  # steps
   c.layout.drift = 1e-3  # Karras et al. 2018 (progressive GAN)
   c.layout.generator_every = 1  # critic steps per generator step
+  c.layout.only = ()  # modules of the generator that learn, the others held; (): all
   c.layout.adversary_starts_at_images = 0  # 0: at once
   c.layout.ema_half_life_images = 1_000.0  # a short run
   # For few faces, of which the critic tires: strength, 0..0.8, is the probability of each kind of
@@ -129,6 +130,7 @@ def get_config(variant: str = "") -> ConfigDict:
   c.texture.penalty_every = 16  # Karras et al. 2020 (StyleGAN2)
   c.texture.drift = 0.0
   c.texture.generator_every = 1
+  c.texture.only = ()  # modules of the generator that learn, the others held; (): all
   # Ours: colours first; a critic of mere smears teaches little, at twice the cost of a step.
   c.texture.adversary_starts_at_images = 5_000
   c.texture.ema_half_life_images = 1_000.0

@@ -22,22 +22,10 @@ FINGERPRINTS: Mapping[tuple[str, str], str] = MappingProxyType(
     ("base", "texture"): "c2f1f4d1b1ae446ec8607ab37e873e270c1d3173aa4e6186d318e1fbf4943e36",
     ("paper", "layout"): "fb9a5f094c46872f45c84385bcc1e3e2d3ae3d07120d119f2fa4485892129a49",
     ("paper", "texture"): "04b47a3f52d328baf4ddad47f30fd374a33a40ceddaf53e32f7dce0eb19f4067",
-    (
-      "tiny",
-      "texture, symmetry",
-    ): "a0bea3b2638c8b306c9bbedfbd0660160b3c615b5526f954294c3a654fee010b",
-    (
-      "small",
-      "texture, symmetry",
-    ): "0f97a89a27596d29747c3a49f9a8f77dd5ea056a981ba51cfccbb9356b7a6c4e",
-    (
-      "base",
-      "texture, symmetry",
-    ): "952eda226723a00341a4288911b51297e58342b6a8dbccc570d63a2ec13b738e",
-    (
-      "paper",
-      "texture, symmetry",
-    ): "4a0fbd0bf9ab0b3b25a8bb3618bbdf81ca876abd32124bb9717b95083530dba5",
+    ("tiny", "texture+mirror"): "3778ba138cbf0943aebe2289b5afaf2ee419947da31f45acac14ab78e8b9e7ce",
+    ("small", "texture+mirror"): "5f244daa2e012fb747ffe0447a02697df5392e401869d53b4e5b548927ffc941",
+    ("base", "texture+mirror"): "dffcdd6f8814b0b2b4b346c9ad75be4367b35eae22ba52f9df0934ba9db0390e",
+    ("paper", "texture+mirror"): "69ccadd066b21821e6c39636912cc102ea58ed80d7dfa05d60115531a01fc2d0",
   }
 )
 """(size, stage) -> `fingerprint` of the shapes that these networks have with the usual options, the
@@ -90,7 +78,7 @@ def check_shapes(found: Shapes, config: Mapping, stage: str, where: str) -> None
 def _entry(config: Mapping, stage: str) -> tuple[str, str]:
   """The key of FINGERPRINTS."""
   mirrored = stage == networks.TEXTURE and config.get("model", {}).get("symmetry")
-  return config["size"], f"{stage}, symmetry" if mirrored else stage
+  return config["size"], f"{stage}+mirror" if mirrored else stage
 
 
 def _is_usual(config: Mapping) -> bool:

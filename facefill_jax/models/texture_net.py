@@ -23,6 +23,7 @@ from facefill_jax.models.layers import (
   icnr,
   mirror_classes,
   recomputed,
+  space_to_depth,
 )
 from facefill_jax.models.symmetry import reflection
 from facefill_jax.types import Features, Layout, Mask, Photo
@@ -116,6 +117,37 @@ class Grain(nn.Module):
     size = jnp.sqrt(jnp.square(x.astype(jnp.float32)).mean((1, 2, 3), keepdims=True) + 1e-6)
     spread = jnp.einsum("bhwk,kc->bhwc", layout * hole * size, strength)
     return x + (spread * noise).astype(x.dtype)
+
+
+class MirrorGate(nn.Module):
+  """How much of the reflection is shown in place of what was drawn, a pixel: at the start nothing.
+
+  It sees both, so that it can learn by itself, with all else as it is.
+  """
+
+  dtype: jnp.dtype = jnp.float32
+
+  @nn.compact
+  def __call__(
+    self,
+    x: Float[Array, "b hs ws c"],
+    drawn: Float[Array, "b h w 3"],
+    mirrored: Float[Array, "b h w 3"],
+    valid: Bool[Array, "b h w 1"],
+  ) -> Float[Array, "b h w 1"]:
+    """float32, in (-1, 1): 1 is the reflection alone.
+
+    Args:
+      x: features at 1/2.
+      drawn, mirrored: differences to the smooth filling.
+      valid: where there is a reflection.
+    """
+    seen = jnp.concatenate([drawn, mirrored, valid], axis=-1).astype(self.dtype)
+    x = jnp.concatenate([x, space_to_depth(seen, 2)], axis=-1)
+    x = nn.silu(nn.Conv(HEAD, (3, 3), padding=1, dtype=self.dtype, name="look")(x))
+    zeros = nn.initializers.zeros
+    x = nn.Conv(4, (3, 3), padding=1, kernel_init=zeros, dtype=self.dtype, name="believe")(x)
+    return jnp.tanh(_GATE_GAIN * depth_to_space(x, 2).astype(jnp.float32))
 
 
 class TextureNet(nn.Module):
@@ -225,13 +257,13 @@ class TextureNet(nn.Module):
     y = draw(self, x, layouts[2], style, z, mask, layout)
     # What is drawn is the difference to the smooth filling: colours are right from the first step.
     # Drawn from nothing, 64 px faces were at 17.7 dB in the holes after 200 steps; so, at 19.3.
-    base = jnp.arctanh(ALMOST_ONE * smooth)
+    y, base = y.astype(jnp.float32), jnp.arctanh(ALMOST_ONE * smooth)
     if self.symmetry:
-      gate = nn.Conv(4, (1, 1), kernel_init=nn.initializers.zeros, dtype=self.dtype, name="mirror")
-      shown = jnp.tanh(_GATE_GAIN * depth_to_space(gate(x), 2).astype(jnp.float32))
-      shown = jnp.where(mask & mirror.valid, shown, 0.0)  # 1: only the reflection; -1: away from it
-      base = base + shown * (jnp.arctanh(ALMOST_ONE * mirror.picture) - base)
-    return jnp.tanh(y.astype(jnp.float32) + base)
+      valid = mask & mirror.valid
+      mirrored = jnp.where(valid, jnp.arctanh(ALMOST_ONE * mirror.picture) - base, 0.0)
+      shown = MirrorGate(self.dtype, name="mirror")(x, y, mirrored, valid)
+      y = jnp.where(valid, y + shown * (mirrored - y), y)
+    return jnp.tanh(y + base)
 
   def _draw(self, x, half_layout, style, z, mask, layout):
     """Features at 1/2 -> (b, h, w, 3) at full resolution."""
@@ -257,7 +289,7 @@ def with_symmetry(params: Mapping) -> dict:
   """Parameters of a network without `symmetry`, as those of one with it that fills the same.
 
   What is new begins at zero: the rows of the encoder's first kernel that see the mirrored photo,
-  and the gate that shows it.
+  and the last layer of the gate that shows it; the gate's first begins at random.
   """
   encoder = dict(params["encoder"])
   stem = encoder["stem"]
@@ -265,6 +297,8 @@ def with_symmetry(params: Mapping) -> dict:
   parts = np.split(kernel, 4, axis=2)
   news = np.zeros((*kernel.shape[:2], _MIRRORED, kernel.shape[3]), kernel.dtype)
   encoder["stem"] = stem | {"kernel": np.concatenate([x for p in parts for x in (p, news)], axis=2)}
-  width = np.asarray(params["rgb"]["kernel"]).shape[2]
-  gate = {"kernel": np.zeros((1, 1, width, 4), kernel.dtype), "bias": np.zeros(4, kernel.dtype)}
+  width = np.shape(params["rgb"]["kernel"])[2]
+  shapes = (1, 1, 1, width), (1, 2, 2, 3), (1, 2, 2, 3), (1, 2, 2, 1)
+  gate = MirrorGate().init(jax.random.key(0), *map(jnp.zeros, shapes))["params"]
+  gate = jax.tree.map(lambda x: np.asarray(x, kernel.dtype), gate)
   return {**params, "encoder": encoder, "mirror": gate}

@@ -1,7 +1,7 @@
 """What a stage is made of: network and critic, optimisers, loss weights, judges."""
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import flax.struct
@@ -46,6 +46,7 @@ class Stage:
     ema_half_life_images: half-life of the weights' average, ramped up from the start.
     adversary_starts_at_images: photos of this stage before the critic trains and is asked.
     augment: how what the critic sees is changed at random.
+    only: the modules at the top of the generator that learn; () for all of it.
     rate: float32 (), what the learning rates are multiplied with; None: nothing.
   """
 
@@ -66,6 +67,7 @@ class Stage:
   ema_half_life_images: float = flax.struct.field(pytree_node=False)
   adversary_starts_at_images: int = flax.struct.field(pytree_node=False)
   augment: Augmentation = flax.struct.field(pytree_node=False)
+  only: tuple[str, ...] = flax.struct.field(pytree_node=False, default=())
   rate: Array | None = None
 
   def at(self, images: int) -> "Stage":
@@ -102,6 +104,7 @@ def make_stage(
   ema_half_life_images: float = 10_000.0,
   adversary_starts_at_images: int = 0,
   augment: Augmentation = UNCHANGED,
+  only: Sequence[str] = (),
   **objective_options,
 ) -> Stage:
   """A stage, "layout" or "texture", checked.
@@ -139,6 +142,7 @@ def make_stage(
     ema_half_life_images=float(ema_half_life_images),
     adversary_starts_at_images=int(adversary_starts_at_images),
     augment=augment,
+    only=tuple(only),
   )
 
 

@@ -164,7 +164,14 @@ def _sum_over(parts: _Part, function):
 
 def _generate(stage, params, part):
   """What the generator makes of a part, and how a gradient of that becomes one of `params`."""
-  return jax.vjp(lambda p: stage.objective.generate(stage.net, p, part.inputs), params)
+
+  def made(params):
+    if stage.only:  # of what is held, not even the gradient is computed
+      held = jax.lax.stop_gradient(params)
+      params = {name: params[name] if name in stage.only else held[name] for name in params}
+    return stage.objective.generate(stage.net, params, part.inputs)
+
+  return jax.vjp(made, params)
 
 
 def _update_critic(stage, state, parts, generate):
@@ -262,15 +269,20 @@ def _update_generator(stage, state, parts, generate, number, rng):
     return grads, {f"loss/{name}": value for name, value in terms.items()} | {"loss/total": loss}
 
   grads, metrics = _sum_over(parts, gradient)
-  params, opt_state, said = _update(stage, stage.optimiser, state.params, grads, state.opt_state)
+  params, opt_state, said = _update(
+    stage, stage.optimiser, state.params, grads, state.opt_state, stage.only
+  )
   count = (state.images + number).astype(jnp.float32)
   ema = _average(stage, state.ema, params, count, number * stage.generator_every)
   return state.replace(params=params, opt_state=opt_state, ema=ema), metrics | said
 
 
-def _update(stage, optimiser, params, grads, opt_state):
+def _update(stage, optimiser, params, grads, opt_state, only=()):
   """The parameters and the optimiser's state after an update, and what is said of it."""
   updates, after = optimiser.make().update(grads, opt_state, params)
+  if only:  # what is held does not decay, either
+    held = jax.tree.map(jnp.zeros_like, updates)
+    updates = {name: updates[name] if name in only else held[name] for name in updates}
   if stage.rate is not None:
     updates = jax.tree.map(lambda u: stage.rate * u, updates)
   said = diagnostics.of_update(optimiser, params, grads, updates, opt_state)

@@ -168,6 +168,8 @@ class Run:
     """Jits; each function compiles when it is first called, or prepared."""
     whole, split = sharding.replicated(self.mesh), sharding.batch_sharding(self.mesh)
     self.shapes = shapes = jax.eval_shape(self.init, self.rng)
+    for name in self.trained:
+      self._check_only(name)
     self._step_fns = {
       name: jax.jit(
         step_lib.train_step,
@@ -183,6 +185,14 @@ class Run:
     self.make_batch = jax.jit(step_lib.make_batch, donate_argnames="mask", out_shardings=split)
     attach = partial(step_lib.attach_layout, self.networks.layout)
     self.attach = jax.jit(attach, donate_argnums=1, out_shardings=split)
+
+  def _check_only(self, name: str) -> None:
+    modules = self.shapes[name].params
+    if wrong := sorted(set(self.stages[name].only) - set(modules)):
+      raise ValueError(
+        f"config.{name}.only names {', '.join(wrong)}: no module at the top of the {name} network; "
+        f"there are {', '.join(sorted(modules))}"
+      )
 
   def train_step(self, name: str, step: int, judges, state, batch):
     """One step of a stage by the program that `prepare` made for it: (state, metrics).

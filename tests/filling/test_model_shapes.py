@@ -14,7 +14,7 @@ CONFIG = {"size": "tiny"}
 @pytest.mark.parametrize("size", ["tiny", "small", *SLOW])
 def test_fingerprints_are_those_of_the_networks(size):
   trees = networks.abstract_params(size, layout_resolution=128)  # which changes no shape
-  trees["texture, symmetry"] = networks.abstract_params(size, symmetry=True)["texture"]
+  trees["texture+mirror"] = networks.abstract_params(size, symmetry=True)["texture"]
   found = {
     (size, stage): model_shapes.fingerprint(model_shapes.shapes_of(tree))
     for stage, tree in trees.items()

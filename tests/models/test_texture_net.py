@@ -80,6 +80,7 @@ def test_a_network_that_learned_without_symmetry_fills_as_before(paint, micro_pa
   net = micro_model.networks(symmetry=False).texture
   want = micro_model.jit(lambda p, given: net.apply({"params": p}, **given))(before, STANDARD)
   widened = with_symmetry(before)
+  assert not any(leaf.any() for leaf in jax.tree.leaves(widened["mirror"]["believe"]))
   shapes = [jax.tree.map(np.shape, tree) for tree in (widened, dict(micro_params["texture"]))]
   assert shapes[0] == shapes[1]
   np.testing.assert_allclose(paint(params=widened), want, atol=1e-6)
@@ -88,7 +89,8 @@ def test_a_network_that_learned_without_symmetry_fills_as_before(paint, micro_pa
 def test_the_reflection_is_shown_as_far_as_the_gate_lets_it(paint, micro_params):
   params = jax.tree.map(np.zeros_like, micro_params["texture"])  # nothing is drawn
   smooth = paint(params=params)
-  params["mirror"] = params["mirror"] | {"bias": np.ones(4, np.float32)}  # wide open
+  open_ = params["mirror"]["believe"] | {"bias": np.ones(4, np.float32)}
+  params["mirror"] = params["mirror"] | {"believe": open_}
   shown = paint(params=params)
   found = symmetry.reflection(*(jnp.asarray(STANDARD[x]) for x in ("photo", "mask", "layout")))
   where = (found.valid & STANDARD["mask"])[..., 0]

@@ -411,7 +411,7 @@ def test_a_model_that_learned_without_symmetry_goes_on_with_it(done, micro_size,
   model_files.save_model(tmp_path / "model", params, found)
   c = short_run.config(init_from=str(tmp_path))
   begun = restoring.load_start(Run(c, str(tmp_path / "run"))).params["texture"]
-  assert not any(leaf.any() for leaf in jax.tree.leaves(begun["mirror"]))
+  assert not any(leaf.any() for leaf in jax.tree.leaves(begun["mirror"]["believe"]))
   for part, was in zip(np.split(begun["encoder"]["stem"]["kernel"], 4, 2), parts, strict=True):
     assert not part[:, :, -4:].any()
     np.testing.assert_array_equal(part[:, :, :-4], was[:, :, :-4])
