@@ -494,3 +494,22 @@ def test_a_photo_of_which_nothing_is_known_is_filled(fill):
 def test_nothing_to_fill_gives_the_photo_back(fill):
   photo, mask, z, use = question()
   np.testing.assert_array_equal(fill(photo, np.zeros_like(mask), z, use)[1], photo)
+
+
+def test_modules_that_are_held():
+  """They get no gradient, and do not decay."""
+  params = {name: {"kernel": jnp.full((2, 2), 2.0)} for name in ("held", "learns")}
+  objective = SimpleNamespace(
+    generate=lambda net, p, inputs: p["held"]["kernel"] * p["learns"]["kernel"]
+  )
+  decaying = dataclasses.replace(STEADY, name="adamw", weight_decay=0.5)
+  stage = SimpleNamespace(only=("learns",), net=None, objective=objective, rate=None)
+  made, pullback = step_lib._generate(stage, params, SimpleNamespace(inputs=None))
+  np.testing.assert_array_equal(made, np.full((2, 2), 4.0))
+  (grads,) = pullback(jnp.ones((2, 2)))
+  np.testing.assert_array_equal(grads["held"]["kernel"], 0)
+  np.testing.assert_array_equal(grads["learns"]["kernel"], 2)
+  state = decaying.make().init(params)
+  after, _, _ = step_lib._update(stage, decaying, params, grads, state, stage.only)
+  np.testing.assert_array_equal(after["held"]["kernel"], params["held"]["kernel"])
+  assert (after["learns"]["kernel"] < params["learns"]["kernel"]).all()

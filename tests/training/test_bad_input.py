@@ -128,6 +128,7 @@ CONFIGS = {
   "vgg16 file": (
     {"texture__perceptual": "vgg16", "vgg16_file": "vgg16.pth"}, "facefill weights convert vgg16",
   ),
+  "no such module": ({"texture__only": ("miror",)}, "config.texture.only names miror", "mirror"),
   "weights of the judge": ({"lpips_vgg_file": "none.npz"}, "none.npz", "cannot read"),
   "weights": ({"squeezenet_file": "none.npz"}, "none.npz", "cannot read"),
   "mask folder": ({"masks__weights": {"folder": 1.0}}, "kind 'folder'", "no folder of masks"),
