@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from facefill_jax import images
 from facefill_jax.labels import CLASSES, MIRROR_PAIRS
+from facefill_jax.models.layers import mirror_classes
 from facefill_jax.types import Layout, Mask, Photo
 
 _PAIRS = MIRROR_PAIRS[:2]  # eyes and brows: ears are seldom both in sight
@@ -32,6 +33,7 @@ class Reflection:
 
   picture: Array  # float32 b h w 3, [-1, 1]; 0 where not valid
   valid: Array  # bool b h w 1: where the mirrored pixel is known
+  fits: Array  # float32 b h w 1, 0..1: how far it shows what the layout asks for; 1 in full
 
 
 def face_axis(layout: Layout) -> tuple[Float[Array, "b"], Float[Array, "b"]]:
@@ -77,14 +79,26 @@ def reflect(photo: Photo, mask: Mask, axis: Float[Array, "b"]) -> tuple[Photo, A
     The mirrored photo, 0 where its pixel is not known or lies outside, and where it is known, bool
     (b, h, w, 1).
   """
-  w = photo.shape[2]
   known = jnp.logical_not(mask).astype(jnp.float32)
   both = jnp.concatenate([images.hide(photo, mask).astype(jnp.float32), known], axis=-1)
-  twice = jnp.round(2.0 * axis).astype(jnp.int32)
-  places = jnp.arange(w)
-  moves = places[:, None] + places == twice[:, None, None]  # b x x': x + x' is twice the axis
-  both = jnp.einsum("bhxc,bxy->bhyc", both, moves.astype(jnp.float32), precision="highest")
+  both = _mirrored(both, axis)
   return both[..., :-1], both[..., -1:] > 0.5
+
+
+def _mirrored(x: Float[Array, "b h w c"], axis: Float[Array, "b"]) -> Float[Array, "b h w c"]:
+  twice, places = jnp.round(2.0 * axis).astype(jnp.int32), jnp.arange(x.shape[2])
+  moves = places[:, None] + places == twice[:, None, None]  # b x x': x + x' is twice the axis
+  return jnp.einsum("bhxc,bxy->bhyc", x, moves.astype(jnp.float32), precision="highest")
+
+
+def _fit(layout: Layout, axis: Float[Array, "b"]) -> Float[Array, "b h w 1"]:
+  """How alike a layout is to its mirror image, 0..1: what the two have in common of each class.
+
+  An edit that opens an eye must not be painted over by the mirrored, closed one.
+  """
+  other = mirror_classes(_mirrored(layout, axis), axis=-1)
+  common = jnp.minimum(layout, other).sum(-1, keepdims=True)
+  return jnp.clip(2.0 * common - 0.5, 0.0, 1.0)  # sure from .75 on, out of the question below .25
 
 
 def reflection(photo: Photo, mask: Mask, layout: Layout) -> Reflection:
@@ -98,4 +112,5 @@ def reflection(photo: Photo, mask: Mask, layout: Layout) -> Reflection:
   valid = valid & (found > 0.5)[:, None, None, None]
   joined = images.seamless(photo, mirrored, mask | jnp.logical_not(valid))
   picture = jnp.where(valid, jnp.where(mask, joined, mirrored), 0.0)
-  return Reflection(jax.lax.stop_gradient(picture), valid)
+  fits = images.enlarge(_fit(images.area_shrink(half, 2), (axis - 0.5) / 2.0), 4)
+  return Reflection(jax.lax.stop_gradient(picture), valid, fits)

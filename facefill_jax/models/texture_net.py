@@ -261,7 +261,7 @@ class TextureNet(nn.Module):
     if self.symmetry:
       valid = mask & mirror.valid
       mirrored = jnp.where(valid, jnp.arctanh(ALMOST_ONE * mirror.picture) - base, 0.0)
-      shown = MirrorGate(self.dtype, name="mirror")(x, y, mirrored, valid)
+      shown = mirror.fits * MirrorGate(self.dtype, name="mirror")(x, y, mirrored, valid)
       y = jnp.where(valid, y + shown * (mirrored - y), y)
     return jnp.tanh(y + base)
 
