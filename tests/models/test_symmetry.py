@@ -119,3 +119,16 @@ def test_the_mirror_image_has_the_mirrored_reflection():
   other = reflection(photo[:, :, ::-1], mask[:, :, ::-1], flipped)
   np.testing.assert_array_equal(one.valid, other.valid[:, :, ::-1])
   np.testing.assert_allclose(one.picture, other.picture[:, :, ::-1], atol=1e-5)
+
+
+def test_an_edit_is_not_painted_over():
+  """Where the layout asks for other classes than the mirror shows, the reflection does not fit."""
+  layout = face(31.5)
+  found = reflection(photos(), left_hidden(), layout)
+  assert found.fits.shape == (1, SIDE, SIDE, 1)
+  assert found.fits.min() == 1  # symmetric as it is
+  edited = layout.copy()
+  edited[:, 20:28, 4:12] = np.eye(NUM_CLASSES, dtype=np.float32)[CLASSES.index("eye_g")]
+  fits = np.asarray(reflection(photos(), left_hidden(), edited).fits)[0, ..., 0]
+  assert fits[23:25, 7:9].max() == 0 and fits[23:25, 55:57].max() == 0
+  assert fits[40:].min() == 1
