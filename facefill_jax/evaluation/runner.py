@@ -193,10 +193,13 @@ def _features(faces, judged_by, batch_size: int, mesh, scratch: str) -> FeatureS
 
 
 def _skin_angles(batch: Mapping, layout: np.ndarray | None) -> list[float]:
-  """Of the known skin of each photo, by its labels or else the layout that was predicted."""
+  """Of the known skin of each photo, by its labels or else the layout that was predicted.
+
+  layout: may have more rows than the batch, as fills of a padded one have.
+  """
   if layout is None:
     return [float("nan")] * len(batch["photo"])
-  skin = (np.asarray(layout) == _SKIN) & ~batch["mask"][..., 0]
+  skin = (np.asarray(layout)[: len(batch["photo"])] == _SKIN) & ~batch["mask"][..., 0]
   return [skin_tone.typology_angle(*each) for each in zip(batch["photo"], skin, strict=True)]
 
 

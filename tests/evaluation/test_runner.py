@@ -138,6 +138,26 @@ def test_a_peeking_method_fails_its_check(tmp_path):
   assert content["metrics"]["rim_error"]["all"]["value"] == 0
 
 
+def test_without_labels_a_model_says_where_skin_is(tmp_path):
+  """Six fills in batches of four: the last is padded."""
+
+  def fill(batch):
+    skin = np.full(batch["photo"].shape[:3], CLASSES.index("skin"), np.uint8)
+    return {"whole": batch["photo"], "layout": skin}
+
+  directory = tmp_path / "run"
+  unlabelled = pairs.Pairs(
+    pairs.open_photos(f"drawn:{PHOTOS}", SIDE), holes.ProtocolHoles("mat_large", 1, SIDE), SIDE, 2,
+    False,
+  )  # fmt: skip
+  run(runner.Candidate("outputs", fill), directory, unlabelled)
+  (batch,) = unlabelled.batches(6)
+  for row, photo, mask in zip(rows_of(directory), batch["photo"], batch["mask"], strict=True):
+    assert float(row["skin_angle"]) == pytest.approx(
+      skin_tone.typology_angle(photo, ~mask[..., 0]), abs=1e-4
+    )
+
+
 def test_a_model_its_layouts_and_its_checks(tmp_path):
   model_files.save_model(tmp_path / "model", tiny_model.random_params(), tiny_model.CONFIG)
   model = Filler.from_directory(tmp_path / "model", mesh=sharding.local_mesh(2))
