@@ -194,7 +194,7 @@ class TextureNet(nn.Module):
     z: Float[Array, "b l"],
     use_features: Bool[Array, "b"],
   ) -> Photo:
-    """The filled photo, float32 (b, h, w, 3) in (-1, 1): everywhere, also where it was known.
+    """The filled photo, float32 (b, h, w, 3) in [-1, 1]: everywhere, also where it was known.
 
     Args:
       photo: float32 (b, h, w, 3) in [-1, 1]; what is under the mask is never read.

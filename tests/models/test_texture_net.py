@@ -51,7 +51,7 @@ STANDARD = asked(64, 96)
 def test_a_wide_photo_with_the_same_weights(paint):
   filled = paint()
   assert filled.shape == (2, 64, 96, 3) and filled.dtype == np.float32
-  assert np.abs(filled).max() < 1 and filled.std() > 0.01
+  assert np.abs(filled).max() <= 1 and filled.std() > 0.01  # float32 rounds tanh(10) to 1
 
 
 def test_what_is_under_the_mask_is_never_read(paint):
