@@ -72,9 +72,6 @@ class _Drawn:
     self._stream, self.seconds = stream, 0.0
     self._make = jax.jit(step_lib.make_batch, donate_argnames="mask")
 
-  def __iter__(self) -> "_Drawn":
-    return self
-
   def __next__(self):
     begin = time.perf_counter()
     batch = next(self._stream)
@@ -83,7 +80,7 @@ class _Drawn:
     return self._make(**jax.device_put(batch))
 
 
-def _collector(bench, compiled, stage, batches: Iterator) -> Callable[[float], list]:
+def _collector(bench, compiled, stage, batches) -> Callable[[float], list]:
   """What runs bursts of steps for so many seconds, one at least."""
 
   def burst():

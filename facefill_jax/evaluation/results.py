@@ -136,10 +136,9 @@ def _metrics(path: Path) -> dict:
 
 
 def _check_metric(entry, where: str) -> None:
-  parts = (
-    [entry.get(name, {}) for name in ("bins", "skin_tones")] if isinstance(entry, dict) else ""
-  )
-  if not parts or not all(isinstance(part, dict) for part in parts):
+  names = ("bins", "skin_tones")
+  parts = [entry.get(name, {}) for name in names] if isinstance(entry, dict) else [None]
+  if not all(isinstance(part, dict) for part in parts):
     raise ValueError(f"{where} must be a dict with bins")
   for score in (entry.get("all", NO_VALUE), *(x for part in parts for x in part.values())):
     if not isinstance(score, dict):

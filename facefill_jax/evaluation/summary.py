@@ -95,9 +95,10 @@ def table(content: Mapping) -> str:
   for name in content["bins"]:
     lines.append(line(name, {key: entry["bins"][name] for key, entry in entries.items()}))
   lines.append(line(ALL, {key: entry["all"] for key, entry in entries.items()}))
-  for i, name in enumerate(tones):
+  if tones:
+    lines += ["", "known skin"]
+  for name in tones:
     scores = {key: entry["skin_tones"].get(name, NO_VALUE) for key, entry in entries.items()}
-    lines += ["", "known skin"] if not i else []
     lines.append(line(name, scores))
   return "\n".join(lines)
 

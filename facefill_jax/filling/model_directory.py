@@ -14,7 +14,7 @@ from facefill_jax import files
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
-_OF_A_RUN = ("model", "best")  # models in the working directory of a training run
+OF_A_RUN = ("model", "best")  # models in the working directory of a training run
 _JSON_BYTES = 1 << 20  # far above any real one: a gigabyte of JSON is not a model's config
 
 
@@ -42,14 +42,14 @@ def replaceable_files(target: epath.Path, written: Sequence[str]) -> set[str]:
   refusal = f"is a directory that holds no model of format {FORMAT}; it is not replaced"
   if not (target / SUMS).is_file() or "config.json" not in found:
     raise ModelError(f"{target}: {refusal}: a model has config.json and {SUMS}")
-  listed = set(_read_sums(target / SUMS))
+  names = listed(target)
   try:
     is_ours = read_json(target / "config.json").get("format") == FORMAT
   except ModelError as error:
     raise ModelError(f"{target}: {refusal}: {error}") from error
-  if not is_ours or "config.json" not in listed:
+  if not is_ours or "config.json" not in names:
     raise ModelError(f"{target}: {refusal}")
-  ours = {SUMS, *(name for name in found & listed if not (target / name).is_dir())}
+  ours = {SUMS, *(name for name in found & names if not (target / name).is_dir())}
   return ours
 
 
@@ -71,7 +71,7 @@ def check_directory(root: Path) -> None:
     raise ModelError(f"{root}: no such model directory")
   if (root / SUMS).exists():
     return
-  models = [name for name in _OF_A_RUN if (root / name).is_dir()]
+  models = [name for name in OF_A_RUN if (root / name).is_dir()]
   if models:
     raise ModelError(
       f"{root}: is the working directory of a training run, not a model: give its "

@@ -13,10 +13,11 @@ neither safetensors nor the file system notices a flipped bit, and a wrong size 
 sentence, not an error from inside a convolution. Directories may be local or gs://.
 """
 
+import functools
 import json
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import jax
@@ -34,12 +35,8 @@ from facefill_jax.models import networks
 
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
-_OPTIONS = (
-  "attention_values",
-  "class_style",
-  "layout_resolution",
-  "symmetry",
-)  # of networks.build_networks
+# Of networks.build_networks:
+_OPTIONS = ("attention_values", "class_style", "layout_resolution", "symmetry")
 CRITIC = "critic.safetensors"
 """Beside a model's networks, if anything: the critics that they were trained against, with which a
 run can go on from the model. Filling never reads it, and `pack_model` leaves it out."""
@@ -117,12 +114,7 @@ def load_model(
   """
   root = files.to_path(directory)
   if files.is_remote(root):
-    with tempfile.TemporaryDirectory() as scratch:
-      model_directory.download(root, Path(scratch), _ALL)
-      try:
-        return load_model(scratch, needed)
-      except ModelError as error:
-        raise ModelError(str(error).replace(scratch, str(root))) from None
+    return _load_copy(root, _ALL, functools.partial(load_model, needed=needed))
   model_directory.check_directory(root)
   config = model_directory.read_json(root / "config.json")
   _check_config(config, str(root / "config.json"))
@@ -152,16 +144,21 @@ def load_critics(directory: str | os.PathLike) -> dict[str, dict]:
   """
   root = files.to_path(directory)
   if files.is_remote(root):
-    with tempfile.TemporaryDirectory() as scratch:
-      model_directory.download(root, Path(scratch), (SUMS, CRITIC))
-      try:
-        return load_critics(scratch)
-      except ModelError as error:
-        raise ModelError(str(error).replace(scratch, str(root))) from None
+    return _load_copy(root, (SUMS, CRITIC), load_critics)
   if CRITIC not in model_directory.listed(root):
     return {}
   model_directory.check_sums(root, (CRITIC,))
   return load_safetensors(root / CRITIC)
+
+
+def _load_copy(root, names: Sequence[str], load: Callable):
+  """load(a copy of these files of a bucket); its errors name the bucket."""
+  with tempfile.TemporaryDirectory() as scratch:
+    model_directory.download(root, Path(scratch), names)
+    try:
+      return load(scratch)
+    except ModelError as error:
+      raise ModelError(str(error).replace(scratch, str(root))) from None
 
 
 def pack_model(

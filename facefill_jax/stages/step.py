@@ -162,13 +162,19 @@ def _sum_over(parts: _Part, function):
   return jax.lax.scan(add, zeros, parts)[0]
 
 
+def _hold(only, modules, change):
+  """The modules of a network, `change` applied to all but `only`; () is all of them."""
+  if not only:
+    return modules
+  return {name: tree if name in only else change(tree) for name, tree in modules.items()}
+
+
 def _generate(stage, params, part):
   """What the generator makes of a part, and how a gradient of that becomes one of `params`."""
 
   def made(params):
-    if stage.only:  # of what is held, not even the gradient is computed
-      held = jax.lax.stop_gradient(params)
-      params = {name: params[name] if name in stage.only else held[name] for name in params}
+    # Of what is held, not even the gradient is computed.
+    params = _hold(stage.only, params, jax.lax.stop_gradient)
     return stage.objective.generate(stage.net, params, part.inputs)
 
   return jax.vjp(made, params)
@@ -280,9 +286,8 @@ def _update_generator(stage, state, parts, generate, number, rng):
 def _update(stage, optimiser, params, grads, opt_state, only=()):
   """The parameters and the optimiser's state after an update, and what is said of it."""
   updates, after = optimiser.make().update(grads, opt_state, params)
-  if only:  # what is held does not decay, either
-    held = jax.tree.map(jnp.zeros_like, updates)
-    updates = {name: updates[name] if name in only else held[name] for name in updates}
+  # What is held does not decay, either.
+  updates = _hold(only, updates, lambda held: jax.tree.map(jnp.zeros_like, held))
   if stage.rate is not None:
     updates = jax.tree.map(lambda u: stage.rate * u, updates)
   said = diagnostics.of_update(optimiser, params, grads, updates, opt_state)

@@ -26,8 +26,7 @@ class Deadline:
     """
     if minutes < 0:
       raise ValueError(f"config.stop_after_minutes is {minutes}: give minutes, or 0 for no limit")
-    self._begin = time.monotonic() if now is None else now
-    self._end = self._begin + 60.0 * minutes if minutes else math.inf
+    self._end = self._now(now) + 60.0 * minutes if minutes else math.inf
     self._reserve, self._first = None, None
 
   @property

@@ -15,15 +15,12 @@ from facefill_jax.filling import model_directory, model_files
 from facefill_jax.models.networks import LAYOUT, TEXTURE
 from facefill_jax.models.texture_net import with_symmetry
 from facefill_jax.training import data_identity, reports
-from facefill_jax.training.best import BEST
 from facefill_jax.training.checkpoint import Checkpoints
 from facefill_jax.training.run import DATA, JUDGE, Run
 
 SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
-EARLIER = {
-  "model.layout_resolution": 0,
-  "model.symmetry": False,
-}  # of checkpoints that do not say it
+# Of checkpoints that do not say it:
+EARLIER = {"model.layout_resolution": 0, "model.symmetry": False}
 
 
 def restore(run: Run, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:
@@ -115,7 +112,7 @@ def model_to_start_from(init_from: str) -> files.PathLike:
     return PRETRAINED
   given = files.to_path(init_from)
   try:
-    for directory in (given, given / "model", given / BEST):
+    for directory in (given, *(given / name for name in model_directory.OF_A_RUN)):
       if (directory / model_directory.SUMS).exists():
         return directory
   except (OSError, ImportError) as error:  # gs:// needs the package gcsfs
