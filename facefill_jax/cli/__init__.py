@@ -42,13 +42,15 @@ def main(argv: list[str] | None = None) -> int:
 
 def _commands() -> click.Group:
   """All verbs. Imported here, so that Ctrl-C at any time is one line."""
-  from facefill_jax.cli import data, eval, fill, masks, weights
+  from facefill_jax.cli import data, eval, export, fill, masks, weights
 
   @click.group(context_settings={"help_option_names": ["-h", "--help"]})
   @click.version_option(__version__, prog_name="facefill")
   def commands() -> None:
     """Fill holes in photos of faces."""
 
-  for verb in (data.data, eval.evaluate, fill.fill, masks.masks, weights.weights):
+  for verb in (
+    data.data, eval.evaluate, export.export, fill.fill, masks.masks, weights.weights,
+  ):  # fmt: skip
     commands.add_command(verb)
   return commands
