@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _commands() -> click.Group:
   """All verbs. Imported here, so that Ctrl-C at any time is one line."""
-  from facefill_jax.cli import data, eval, export, fill, masks, weights
+  from facefill_jax.cli import data, doctor, eval, export, fill, masks, weights
 
   @click.group(context_settings={"help_option_names": ["-h", "--help"]})
   @click.version_option(__version__, prog_name="facefill")
@@ -50,7 +50,8 @@ def _commands() -> click.Group:
     """Fill holes in photos of faces."""
 
   for verb in (
-    data.data, eval.evaluate, export.export, fill.fill, masks.masks, weights.weights,
+    data.data, doctor.doctor, eval.evaluate, export.export, fill.fill, masks.masks,
+    weights.weights,
   ):  # fmt: skip
     commands.add_command(verb)
   return commands
