@@ -110,13 +110,17 @@ class Grain(nn.Module):
     z: Float[Array, "b l"],
   ) -> Float[Array, "b h w c"]:
     strength = self.param("strength", nn.initializers.ones, (NUM_CLASSES, x.shape[-1]))
-    bits = jax.lax.bitcast_convert_type(z[:, :2].astype(jnp.float32), jnp.uint32)
-    keys = jax.random.wrap_key_data(bits, impl="threefry2x32")
-    noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:]))(keys)
+    noise = self.draw(z, x.shape[1:])
     noise = noise - images.blur(noise)
     size = jnp.sqrt(jnp.square(x.astype(jnp.float32)).mean((1, 2, 3), keepdims=True) + 1e-6)
     spread = jnp.einsum("bhwk,kc->bhwc", layout * hole * size, strength)
     return x + (spread * noise).astype(x.dtype)
+
+  def draw(self, z: Float[Array, "b l"], shape: tuple[int, ...]) -> Float[Array, "b h w c"]:
+    """Standard normal noise of that shape a photo, by z."""
+    bits = jax.lax.bitcast_convert_type(z[:, :2].astype(jnp.float32), jnp.uint32)
+    keys = jax.random.wrap_key_data(bits, impl="threefry2x32")
+    return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
 
 
 class MirrorGate(nn.Module):

@@ -4,7 +4,7 @@ import pytest
 import tiny_model
 
 from facefill_jax.cli import main
-from facefill_jax.filling import export, model_files
+from facefill_jax.filling import export, model_files, onnx_export
 
 
 @pytest.fixture
@@ -47,6 +47,10 @@ def test_refusals(folder, capsys, monkeypatch):
   failed(capsys, 2, [*COMMAND[:-1], "gs://bucket/out"], "local path")
   failed(capsys, 2, [*COMMAND[:-1], "tiny", "--overwrite"], "tiny", "holds no fill.jax_export")
   failed(capsys, 4, ["export", "--to", "stablehlo", "--model", "no", "out"], "no such model")
+  failed(capsys, 2, [*COMMAND, "--batch-size", "2"], "takes any batch")
   monkeypatch.setattr(export, "_NEEDED", "not_a_package_that_exists")
   failed(capsys, 3, COMMAND, "facefill_jax[export]")
+  monkeypatch.setattr(onnx_export, "_NEEDED", "not_a_package_that_exists")
+  command = ["export", "--to", "onnx", "--model", "tiny", "out"]
+  failed(capsys, 3, command, "pip install not_a_package_that_exists onnxruntime")
   assert not (folder / "out").exists()

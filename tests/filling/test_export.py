@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny_model
 
-from facefill_jax.filling import export, model_files
+from facefill_jax.filling import export, export_folder, model_files
 from facefill_jax.filling.filler import Filler, Request
 from facefill_jax.filling.latents import LATENT, latent
 from facefill_jax.labels import VOID
@@ -31,7 +31,9 @@ def model(tmp_path_factory):
 def exported(model, tmp_path_factory):
   """The directory of an export."""
   directory = tmp_path_factory.mktemp("exports") / "a" / "b"
-  assert export.export_model(model, directory) == (directory / export.FILE).stat().st_size
+  assert (
+    export.export_model(model, directory) == (directory / export_folder.JAX_FILE).stat().st_size
+  )
   return directory
 
 
@@ -57,11 +59,13 @@ def test_the_script_of_the_readme_fills_as_the_filler_does(
   exported, requests, filler, tmp_path, monkeypatch
 ):
   photos, masks, _ = requests
-  script = re.search(r"```python\n(.*?)```", (exported / export.README).read_text(), re.DOTALL)[1]
+  script = re.search(
+    r"```python\n(.*?)```", (exported / export_folder.README).read_text(), re.DOTALL
+  )[1]
   names = [n for node in ast.walk(ast.parse(script)) for n in getattr(node, "names", ())]
   assert {alias.name.split(".")[0] for alias in names} == {"sys", "jax", "numpy"}
   (tmp_path / "run.py").write_text(script)
-  (tmp_path / export.FILE).write_bytes((exported / export.FILE).read_bytes())
+  (tmp_path / export_folder.JAX_FILE).write_bytes((exported / export_folder.JAX_FILE).read_bytes())
   np.save(tmp_path / "photos.npy", photos)
   np.save(tmp_path / "masks.npy", masks[..., None])
   monkeypatch.chdir(tmp_path)
@@ -77,7 +81,7 @@ def test_the_script_of_the_readme_fills_as_the_filler_does(
 
 def test_one_photo_follows_its_edit(exported, requests, filler):
   photo, mask, edit = (x[:1] for x in requests)
-  fill = jax.export.deserialize(bytearray((exported / export.FILE).read_bytes())).call
+  fill = jax.export.deserialize(bytearray((exported / export_folder.JAX_FILE).read_bytes())).call
   z = latent(5)[None]
   whole, layout = jax.jit(fill)(photo, mask[..., None], edit, np.ones(1, bool), z)
   (answer,) = filler.fill_many([Request(photo[0], mask[0], edit[0], seed=5)])
@@ -93,7 +97,7 @@ def same(a, b):
 
 
 def test_it_is_for_any_batch_and_all_platforms(exported):
-  program = jax.export.deserialize(bytearray((exported / export.FILE).read_bytes()))
+  program = jax.export.deserialize(bytearray((exported / export_folder.JAX_FILE).read_bytes()))
   assert program.platforms == ("cpu", "cuda", "tpu")
   b = program.in_avals[0].shape[0]
   assert jax.export.is_symbolic_dim(b)
@@ -109,9 +113,9 @@ def test_it_is_for_any_batch_and_all_platforms(exported):
 
 def test_the_card_of_the_model_comes_along(exported, model):
   names = {path.name for path in exported.iterdir()}
-  assert names == {export.FILE, export.README, export.CARD}
-  assert (exported / export.CARD).read_bytes() == (model / "README.md").read_bytes()
-  readme = (exported / export.README).read_text()
+  assert names == {export_folder.JAX_FILE, export_folder.README, export_folder.CARD}
+  assert (exported / export_folder.CARD).read_bytes() == (model / "README.md").read_bytes()
+  readme = (exported / export_folder.README).read_text()
   assert f"uint8 (b, {SIDE}, {SIDE}, 3)" in readme and "13 hair" in readme
   assert max(map(len, readme.splitlines())) < 250
 
@@ -127,19 +131,19 @@ def test_a_model_without_textures_cannot_be_exported(model, tmp_path):
 
 def test_without_flatbuffers_it_says_what_to_install(model, tmp_path, monkeypatch):
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-  with pytest.raises(export.ExportError, match=r"pip install 'facefill_jax\[export\]'"):
+  with pytest.raises(export_folder.ExportError, match=r"pip install 'facefill_jax\[export\]'"):
     export.export_model(model, tmp_path / "out")
   assert not (tmp_path / "out").exists()
 
 
 def test_what_may_be_replaced(tmp_path):
-  export.check_replaceable(tmp_path / "none", overwrite=False)
-  export.check_replaceable(tmp_path, overwrite=False)  # empty
+  export_folder.check_replaceable(tmp_path / "none", overwrite=False)
+  export_folder.check_replaceable(tmp_path, overwrite=False)  # empty
   (tmp_path / "README.md").write_text("mine")
-  for overwrite, words in ((False, "not empty"), (True, "holds no fill.jax_export")):
-    with pytest.raises(export.ExportError, match=words):
-      export.check_replaceable(tmp_path, overwrite)
-  (tmp_path / export.FILE).write_bytes(b"old")
-  with pytest.raises(export.ExportError, match="--overwrite"):
-    export.check_replaceable(tmp_path, overwrite=False)
-  export.check_replaceable(tmp_path, overwrite=True)
+  for overwrite, words in ((False, "not empty"), (True, "holds no fill.jax_export or fill.onnx")):
+    with pytest.raises(export_folder.ExportError, match=words):
+      export_folder.check_replaceable(tmp_path, overwrite)
+  (tmp_path / export_folder.JAX_FILE).write_bytes(b"old")
+  with pytest.raises(export_folder.ExportError, match="--overwrite"):
+    export_folder.check_replaceable(tmp_path, overwrite=False)
+  export_folder.check_replaceable(tmp_path, overwrite=True)
