@@ -79,7 +79,7 @@ def write_like(
     PhotoError: see `check_output`; or it could not be written.
   """
   form = check_output(path, mask.shape)
-  pixels, is_cmyk = _painted(photo, whole, mask), photo.is_cmyk
+  pixels, is_cmyk = painted(photo, whole, mask), photo.is_cmyk
   profile, exif = photo.icc_profile, photo.exif
   if not form.lossless:
     _warn(f"{path}: JPEG changes every pixel a little; only PNG, TIFF, BMP and WebP keep them")
@@ -88,7 +88,7 @@ def write_like(
     pixels = in_8_bits(pixels)
   if photo.has_alpha and not form.alpha:
     _warn(f"{path}: {form.name} holds no transparency: it is laid over grey")
-    pixels = _of_channels(whole, pixels.shape[-1] - 1)
+    pixels = of_channels(whole, pixels.shape[-1] - 1)
   if is_cmyk and not form.cmyk:
     _warn(f"{path}: {form.name} holds no CMYK: written as RGB")
     pixels, is_cmyk = whole, False
@@ -163,22 +163,28 @@ def _write_bytes(path, content: bytes) -> None:
     raise PhotoError(f"{path}: could not be written: {_why(error)}") from error
 
 
-def _painted(photo: PhotoFile, whole: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """`photo.original` with the hole of `whole`, in its own depth and channels."""
+def painted(photo: PhotoFile, whole: np.ndarray, mask: np.ndarray) -> np.ndarray:
+  """`photo.original` with the hole of `whole`, in its own depth and channels; opaque there.
+
+  Args:
+    photo: as it was read.
+    whole: uint8 (h, w, 3).
+    mask: bool (h, w), True = hole.
+  """
   pixels = photo.original.copy()
   colours = 4 if photo.is_cmyk else pixels.shape[-1] - photo.has_alpha
   deep = pixels.dtype == np.uint16
   if photo.is_cmyk:
     paint = np.array(Image.fromarray(whole).convert("CMYK"))
   else:
-    paint = _of_channels(whole, colours)
+    paint = of_channels(whole, colours)
   pixels[mask, :colours] = paint[mask].astype(pixels.dtype) * (257 if deep else 1)
   if photo.has_alpha:
     pixels[mask, -1] = np.iinfo(pixels.dtype).max
   return pixels
 
 
-def _of_channels(rgb: np.ndarray, channels: int) -> np.ndarray:
+def of_channels(rgb: np.ndarray, channels: int) -> np.ndarray:
   """uint8 (h, w, 3) as it is for 3 channels, as grey (h, w, 1) for 1."""
   return rgb if channels == 3 else np.array(Image.fromarray(rgb).convert("L"))[..., None]
 
