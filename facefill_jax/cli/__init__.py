@@ -42,13 +42,17 @@ def main(argv: list[str] | None = None) -> int:
 
 def _commands() -> click.Group:
   """All verbs. Imported here, so that Ctrl-C at any time is one line."""
-  from facefill_jax.cli import data, eval, fill, masks, weights
+  from facefill_jax.cli import batch, data, demo, eval, fill, layout, masks, weights
 
   @click.group(context_settings={"help_option_names": ["-h", "--help"]})
   @click.version_option(__version__, prog_name="facefill")
   def commands() -> None:
     """Fill holes in photos of faces."""
 
-  for verb in (data.data, eval.evaluate, fill.fill, masks.masks, weights.weights):
+  verbs = (
+    batch.batch, data.data, demo.demo, eval.evaluate, fill.fill, layout.layout, masks.masks,
+    weights.weights,
+  )  # fmt: skip
+  for verb in verbs:
     commands.add_command(verb)
   return commands

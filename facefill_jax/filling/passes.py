@@ -69,12 +69,8 @@ def plan_passes(
     The passes, in order, which together paint the whole hole; and remarks for the photo's owner.
 
   """
-  frames, left, remarks = list(faces), mask, []
-  if not frames:
-    found = _seen_faces(photo, mask)
-    frames = [refined(photo, mask, frame, read)[0] for frame in found]
-    frames += _searched(photo, mask, _outside(mask, frames), read)
-  passes = _shared_out(mask, frames)
+  left, remarks = mask, []
+  passes = _shared_out(mask, list(faces) or find_faces(photo, mask, read))
   for one in passes:
     left = left & ~one.paint
   if left.any() and not passes:
@@ -82,18 +78,28 @@ def plan_passes(
   return passes + _around(left, resolution), remarks
 
 
+def find_faces(photo: np.ndarray, mask: np.ndarray, read: Read) -> list[Frame]:
+  """The frames of the faces that the hole reaches; of all of them if there is no hole.
+
+  See `plan_passes` for the arguments.
+  """
+  frames = [refined(photo, mask, frame, read)[0] for frame in _seen_faces(photo, mask)]
+  return frames + _searched(photo, mask, _outside(mask, frames), read)
+
+
 def _seen_faces(photo: np.ndarray, mask: np.ndarray) -> list[Frame]:
-  """Frames, by YuNet, of the faces in what is visible that the hole reaches."""
+  """Frames, by YuNet, of the faces in what is visible that the hole reaches, or of all."""
   for side in _SIDES:
     seen, scale = _continued(photo, mask, side)
     frames = [
       align.frame_of_landmarks(face.landmarks / scale)
       for face in yunet.detect_faces(seen, least_score=_SURE, side=side)
     ]
-    reached = [frame for frame in frames if (frame.region(mask.shape) & mask).any()]
-    if reached or scale == 1:
+    if mask.any():
+      frames = [frame for frame in frames if (frame.region(mask.shape) & mask).any()]
+    if frames or scale == 1:
       break
-  return reached
+  return frames
 
 
 def _continued(photo: np.ndarray, mask: np.ndarray, side: int) -> tuple[np.ndarray, float]:

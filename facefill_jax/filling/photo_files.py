@@ -8,7 +8,7 @@ import contextlib
 import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,13 +63,21 @@ class PhotoFile:
     return not self.is_cmyk and self.original.shape[-1] in (2, 4)
 
 
-def read_photo(source: str | os.PathLike | bytes) -> PhotoFile:
+def warn(message: str) -> None:
+  """What a remark is unless somebody takes it: a PhotoWarning."""
+  warnings.warn(message, PhotoWarning, stacklevel=3)
+
+
+def read_photo(
+  source: str | os.PathLike | bytes, remark: Callable[[str], None] = warn
+) -> PhotoFile:
   """Reads a photo of any common format and mode; EXIF orientation is applied.
 
-  Of several frames the first is taken, with a PhotoWarning.
+  Of several frames the first is taken, with a remark.
 
   Args:
     source: path of the file, or its content.
+    remark: takes what its owner should know.
 
   Raises:
     PhotoError: no such file, not an image, truncated, or more than PIXEL_CAP pixels by its header.
@@ -82,8 +90,8 @@ def read_photo(source: str | os.PathLike | bytes) -> PhotoFile:
     deep, deep_remarks = _deep_pixels(image, source)
     upright = ImageOps.exif_transpose(image)
     kept, exif_remarks = _kept_exif(image, upright.size)
-  for remark in (*_frames(source), *deep_remarks, *exif_remarks):
-    _warn(f"{name}: {remark}")
+  for said in (*_frames(source), *deep_remarks, *exif_remarks):
+    remark(f"{name}: {said}")
   is_cmyk = deep is None and upright.mode == "CMYK"
   original = _as_in_the_file(upright, name) if deep is None else deep
   return PhotoFile(
@@ -118,15 +126,16 @@ def open_upright(source: str | os.PathLike | bytes) -> Image.Image:
 
 def read_mask(
   source: str | os.PathLike | bytes | Image.Image, size: tuple[int, int], orientation: int = 1,
-  convention: str = mask_pictures.WHITE_HOLE,
+  convention: str = mask_pictures.WHITE_HOLE, remark: Callable[[str], None] = warn,
 ) -> np.ndarray:  # fmt: skip
-  """Reads a mask; see `data.mask_pictures`. What it remarks is a PhotoWarning.
+  """Reads a mask; see `data.mask_pictures`.
 
   Args:
     source: path of the picture, its file's content, or the picture.
     size: (height, width) of the upright photo.
     orientation: the EXIF orientation that was applied to the photo.
     convention: what is the hole, one of `mask_pictures.CONVENTIONS`.
+    remark: takes what its owner should know.
 
   Returns:
     bool (h, w), True = hole.
@@ -149,8 +158,8 @@ def read_mask(
       )
     except ValueError as error:
       raise PhotoError(str(error)) from error
-  for remark in remarks:
-    _warn(f"{name}: {remark}")
+  for said in remarks:
+    remark(f"{name}: {said}")
   return mask
 
 
@@ -291,7 +300,3 @@ def image_of(pixels: np.ndarray, is_cmyk: bool = False) -> Image.Image:
   if is_cmyk:
     return Image.frombytes("CMYK", pixels.shape[1::-1], np.ascontiguousarray(pixels).tobytes())
   return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
-def _warn(message: str) -> None:
-  warnings.warn(message, PhotoWarning, stacklevel=3)

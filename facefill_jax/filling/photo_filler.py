@@ -11,10 +11,11 @@ import cv2
 import jax
 import numpy as np
 
+from facefill_jax.data import squares
 from facefill_jax.filling import align
 from facefill_jax.filling.filler import Filled, Filler, Request
-from facefill_jax.filling.frame import square_frame
-from facefill_jax.filling.passes import Pass, plan_passes, refined
+from facefill_jax.filling.frame import Frame, square_frame
+from facefill_jax.filling.passes import Pass, find_faces, plan_passes, refined
 from facefill_jax.labels import NUM_CLASSES, VOID, check_labels
 
 ALIGN = ("auto", "none")
@@ -110,11 +111,13 @@ class PhotoFiller:
   def read_layout(self, job: Job) -> np.ndarray:
     """The layout that a job's filling begins with: class ids, uint8 (h, w), void where none is.
 
+    There may be no hole: then it is what the network sees of all faces.
+
     Raises: as `fill_many`.
     """
-    _check(job)
-    passes, _ = self._first_plan(job)
-    layout = self._read(job, passes)
+    _check(job, needs_hole=False)
+    plan = self._first_plan(job)[0]
+    layout = self._read(job, plan)
     if self._may_be_framed(job) and not self._is_framed(job, layout):
       layout = self._read(job, self._search(job)[0])
     return layout
@@ -131,7 +134,7 @@ class PhotoFiller:
   def _first_plan(self, job: Job) -> tuple[list[Pass], list[str]]:
     """The passes and remarks of a job; for a photo that may be framed the one that shows it all."""
     if job.align == "none" or self._may_be_framed(job):
-      return [Pass(square_frame(*job.mask.shape, job.mask), None, True)], []
+      return [Pass(_whole(job.mask), None, True)], []
     return self._search(job)
 
   def _may_be_framed(self, job: Job) -> bool:
@@ -141,7 +144,7 @@ class PhotoFiller:
 
   def _is_framed(self, job: Job, layout: np.ndarray) -> bool:
     """Whether a photo is framed as in training, by the layout (ids) of all of it."""
-    whole = square_frame(*job.mask.shape, job.mask)
+    whole = _whole(job.mask)
     if job.layout is not None:  # what a person drew tells nothing of the photo
       layout = whole.paste_labels(
         self.filler.read(job.photo, _hidden(job, job.mask), whole).argmax(-1).astype(np.uint8),
@@ -158,7 +161,10 @@ class PhotoFiller:
       faces = [align.frame_of_eyes(*job.eyes)]
     elif job.face_box is not None:
       faces = [refined(job.photo, hidden, align.frame_of_box(job.face_box), read)[0]]
-    return plan_passes(job.photo, hidden, read, self.filler.resolution, faces)
+    if job.mask.any():
+      return plan_passes(job.photo, hidden, read, self.filler.resolution, faces)
+    frames = faces or find_faces(job.photo, hidden, read) or [_whole(job.mask)]
+    return [Pass(frame, None, True) for frame in frames], []
 
   def _read(self, job: Job, passes: Sequence[Pass]) -> np.ndarray:
     layout = np.full(job.mask.shape, VOID, np.uint8)
@@ -167,6 +173,13 @@ class PhotoFiller:
       found = one.frame.paste_labels(ids.astype(np.uint8), job.mask.shape)
       layout = np.where(layout == VOID, found, layout)
     return layout
+
+
+def _whole(mask: np.ndarray) -> Frame:
+  """The largest square of a photo that holds its hole, if it has one."""
+  if mask.any():
+    return square_frame(*mask.shape, mask)
+  return Frame(*squares.centre_square(*mask.shape))
 
 
 class _Work:
@@ -207,13 +220,13 @@ def _hidden(job: Job, mask: np.ndarray) -> np.ndarray:
   return cv2.dilate(mask.astype(np.uint8), kernel) > 0
 
 
-def _check(job: Job) -> None:
+def _check(job: Job, needs_hole: bool = True) -> None:
   photo, mask, layout = job.photo, job.mask, job.layout
   if photo.ndim != 3 or photo.shape[-1] != 3 or photo.dtype != np.uint8:
     raise ValueError(f"photo must be uint8 (h, w, 3), got {photo.dtype} {photo.shape}")
   if mask.shape != photo.shape[:2] or mask.dtype != np.bool_:
     raise ValueError(f"mask must be bool {photo.shape[:2]}, got {mask.dtype} {mask.shape}")
-  if not mask.any():
+  if needs_hole and not mask.any():
     raise ValueError("nothing to fill: the mask has no hole (True = hole)")
   if layout is not None:
     if layout.shape != photo.shape[:2] or layout.dtype != np.uint8:

@@ -1,6 +1,7 @@
 """Photos, masks and layouts as a program may hand them over: paths, bytes, pictures, arrays."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,11 @@ class GivenPhoto:
     orientation: the EXIF orientation that was applied, 1..8.
   """
 
-  def __init__(self, image: str | os.PathLike | bytes | Image.Image | np.ndarray):
+  def __init__(
+    self,
+    image: str | os.PathLike | bytes | Image.Image | np.ndarray,
+    remark: Callable[[str], None] = photo_files.warn,
+  ):
     """Raises PhotoError: it cannot be used: which, and why."""
     self._array = image if isinstance(image, np.ndarray) else None
     if self._array is not None:
@@ -28,7 +33,7 @@ class GivenPhoto:
     elif isinstance(image, Image.Image):
       self._file = photo_files.photo_of_image(image)
     elif isinstance(image, str | os.PathLike | bytes):
-      self._file = photo_files.read_photo(image)
+      self._file = photo_files.read_photo(image, remark)
     else:
       raise PhotoError(
         f"the photo is a {type(image).__name__}; valid: a path, bytes, a Pillow picture or an array"
@@ -60,7 +65,9 @@ class GivenPhoto:
     return picture
 
 
-def read_given_mask(mask, photo: GivenPhoto, convention: str) -> np.ndarray:
+def read_given_mask(
+  mask, photo: GivenPhoto, convention: str, remark: Callable[[str], None] = photo_files.warn
+) -> np.ndarray:
   """A mask of a photo, bool (h, w), True = hole; a bool array is that already.
 
   Raises:
@@ -77,7 +84,8 @@ def read_given_mask(mask, photo: GivenPhoto, convention: str) -> np.ndarray:
     raise PhotoError(
       f"the mask is a {type(mask).__name__}; valid: a path, bytes, a Pillow picture or an array"
     )
-  return photo_files.read_mask(mask, photo.pixels.shape[:2], photo.orientation, convention)
+  size = photo.pixels.shape[:2]
+  return photo_files.read_mask(mask, size, photo.orientation, convention, remark)
 
 
 def read_given_layout(layout, photo: GivenPhoto) -> np.ndarray:

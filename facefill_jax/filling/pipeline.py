@@ -5,7 +5,6 @@ pipe("photo.jpg", "mask.png").images[0].save("filled.png")
 """
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,6 @@ from facefill_jax.data.mask_pictures import WHITE_HOLE
 from facefill_jax.filling import model_directory, model_files
 from facefill_jax.filling.filler import Filler
 from facefill_jax.filling.frame import Frame
-from facefill_jax.filling.photo_files import PhotoWarning
 from facefill_jax.filling.photo_filler import Answer, Job, PhotoFiller
 from facefill_jax.filling.photo_inputs import GivenPhoto, read_given_layout, read_given_mask
 
@@ -179,12 +177,10 @@ class FaceFillPipeline:
 
   def _read(self, image, mask_image, layout, convention: str, **given):
     """The photo, its job, and what its files make one say."""
-    with warnings.catch_warnings(record=True) as caught:
-      warnings.simplefilter("always", PhotoWarning)
-      photo = GivenPhoto(image)
-      mask = read_given_mask(mask_image, photo, convention)
-      ids = None if layout is None else read_given_layout(layout, photo)
-    said = [str(one.message) for one in caught if issubclass(one.category, PhotoWarning)]
+    said = []
+    photo = GivenPhoto(image, said.append)
+    mask = read_given_mask(mask_image, photo, convention, said.append)
+    ids = None if layout is None else read_given_layout(layout, photo)
     return photo, Job(photo.pixels, mask, ids, **given), said
 
 
