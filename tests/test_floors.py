@@ -35,7 +35,8 @@ LONGEST = 350  # lines; what is meant is "about 300"
 NUMPY_ONLY = (
   "data", "labels", "files", "filling.frame", "filling.photo_files", "filling.classical",
   "filling.photo_output", "filling.layout_files", "filling.deep_pictures", "filling.exif",
-  "filling.picture_kinds", "filling.tiff_files",
+  "filling.picture_kinds", "filling.tiff_files", "filling.align", "filling.membrane",
+  "filling.passes",
 )  # fmt: skip
 
 FOREIGN = (  # (packages, the modules that may import them, why)

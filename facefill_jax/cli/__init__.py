@@ -42,16 +42,28 @@ def main(argv: list[str] | None = None) -> int:
 
 def _commands() -> click.Group:
   """All verbs. Imported here, so that Ctrl-C at any time is one line."""
-  from facefill_jax.cli import data, doctor, eval, export, fill, masks, weights
+  from facefill_jax.cli import (
+    batch,
+    data,
+    demo,
+    doctor,
+    eval,
+    export,
+    fill,
+    layout,
+    masks,
+    weights,
+  )
 
   @click.group(context_settings={"help_option_names": ["-h", "--help"]})
   @click.version_option(__version__, prog_name="facefill")
   def commands() -> None:
     """Fill holes in photos of faces."""
 
-  for verb in (
-    data.data, doctor.doctor, eval.evaluate, export.export, fill.fill, masks.masks,
-    weights.weights,
-  ):  # fmt: skip
+  verbs = (
+    batch.batch, data.data, demo.demo, doctor.doctor, eval.evaluate, export.export, fill.fill,
+    layout.layout, masks.masks, weights.weights,
+  )  # fmt: skip
+  for verb in verbs:
     commands.add_command(verb)
   return commands

@@ -4,15 +4,16 @@ import json
 
 import click
 
-from facefill_jax import PRETRAINED
 from facefill_jax.cli import doctor_checks
 from facefill_jax.cli.models import MODEL
+from facefill_jax.filling import model_directory
 
 
 @click.command()
 @click.option(
-  "--model", type=MODEL, default=PRETRAINED.name, metavar="DIR",
-  help="A trained model; without it the small one that comes with the package.",
+  "--model", type=MODEL, metavar="DIR",
+  help=f"A trained model; without it {model_directory.VARIABLE}'s, or the small one that comes "
+       "with the package.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
@@ -25,7 +26,7 @@ def doctor(options, model, as_json, verbose) -> int:
   """
   options["verbose"] = verbose
   parts = []
-  for part in doctor_checks.examine(model):
+  for part in doctor_checks.examine(model or model_directory.default()):
     parts.append(part)
     if not as_json:
       click.echo("\n".join(part.lines))

@@ -187,7 +187,7 @@ def model_directory(model: Path) -> Part:
   with model_failures():
     config, _ = model_files.load_model(model, needed=STAGES)
   found = {"directory": str(model), "size": config["size"], "resolution": config["resolution"]}
-  whose = "the package's" if model == PRETRAINED else "yours"
+  whose = "the package's" if os.fspath(model) == os.fspath(PRETRAINED) else "yours"
   words = f"model: {whose}, {model}: size {config['size']}, {config['resolution']} px, undamaged"
   return Part("model", found, (words,))
 

@@ -2,18 +2,19 @@
 
 import click
 
-from facefill_jax import PRETRAINED
 from facefill_jax.cli import devices
 from facefill_jax.cli.failures import InputFailure
 from facefill_jax.cli.models import MODEL, model_failures
 from facefill_jax.cli.paths import FilePath, check_new_directory
+from facefill_jax.filling import model_directory
 
 
 @click.command()
 @click.argument("directory", type=FilePath(file_okay=False), metavar="OUT_DIR")
 @click.option(
-  "--model", type=MODEL, default=PRETRAINED.name, metavar="DIR",
-  help="A trained model; without it the small one that comes with the package.",
+  "--model", type=MODEL, metavar="DIR",
+  help=f"A trained model; without it {model_directory.VARIABLE}'s, or the small one that comes "
+       "with the package.",
 )  # fmt: skip
 @click.option(
   "--to", "form", type=click.Choice(["stablehlo", "onnx"]), required=True,
@@ -45,7 +46,7 @@ def export(options, directory, model, form, batch_size, overwrite, verbose) -> N
   devices.prepare(no_compile_cache=False)
   try:
     with model_failures():
-      path = _export(model, directory, form, batch_size or 1)
+      path = _export(model or model_directory.default(), directory, form, batch_size or 1)
   except export_folder.ExportError as error:
     raise InputFailure(str(error)) from error
   click.echo(f"wrote {path}: {path.stat().st_size / 1e6:.1f} MB", err=True)

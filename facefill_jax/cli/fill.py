@@ -1,120 +1,232 @@
-"""facefill fill: one photo, one mask, one answer."""
+"""facefill fill: one photo, one mask, one answer, or several."""
 
-import contextlib
+import json
 import os
-import warnings
-from collections.abc import Iterator
+import re
+import sys
+import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import numpy as np
 
-from facefill_jax import PRETRAINED
-from facefill_jax.cli import devices
-from facefill_jax.cli.failures import InputFailure
-from facefill_jax.cli.models import MODEL, model_failures
+from facefill_jax import __version__
+from facefill_jax.cli import devices, filling
 from facefill_jax.cli.paths import FilePath, check_new_file
 from facefill_jax.filling import layout_files, photo_files, photo_output
-from facefill_jax.filling.frame import FrameError
 
 _FILE = FilePath()
+_STREAM = Path("-")
+_MOST_SEEDS = 64
+_BESIDE = ""  # the value of --save-layout without a path
 
 
-@click.command()
+class _Seeds(click.ParamType):
+  """ "7", or "0-3"."""
+
+  name = "seeds"
+
+  def convert(self, value, param, ctx):
+    if isinstance(value, range):
+      return value
+    match = re.fullmatch(r"(\d{1,10})(?:-(\d{1,10}))?", value)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    if not first <= last < 2**31 or last - first >= _MOST_SEEDS:
+      self.fail(f"{value!r}: give a range like 0-3, of {_MOST_SEEDS} at most", param, ctx)
+    return range(first, last + 1)
+
+
+class _Outputs(NamedTuple):
+  """The files of one call."""
+
+  pictures: dict[int, Path]  # by seed
+  grid: Path | None
+  layout: Path | None
+  report: Path | None
+
+  def all(self) -> list[Path]:
+    rest = (self.grid, self.layout, self.report)
+    return [*self.pictures.values(), *(path for path in rest if path is not None)]
+
+
+@click.command(
+  epilog="""\b
+Examples:
+  facefill fill portrait.jpg mask.png
+  facefill fill portrait.jpg mask.png --seeds 0-3
+  facefill fill portrait.jpg mask.png --save-layout    edit it, then: --layout portrait.layout.png
+  facefill fill group.jpg mask.png --eyes 310,205,372,201
+  cat portrait.jpg | facefill fill - mask.png > filled.png
+"""
+)
 @click.argument("photo", type=_FILE)
 @click.argument("mask", type=_FILE)
-@click.option(
-  "--model", type=MODEL, default=PRETRAINED.name, metavar="DIR",
-  help="A trained model; without it the small one that comes with the package.",
-)  # fmt: skip
 @click.option("-o", "--output", type=_FILE, help="Default: PHOTO's name with .filled.png.")
 @click.option(
-  "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True,
+  "--seed", type=filling.SEED, default=0, show_default=True,
   help="A different seed gives a different fill.",
 )  # fmt: skip
+@click.option(
+  "--seeds", type=_Seeds(), metavar="A-B", help="One fill a seed, and a grid of all of them."
+)
 @click.option("--layout", type=_FILE, help="Use this layout, such as an edited --save-layout.")
-@click.option("--save-layout", type=_FILE, help="Write the layout that was used, as PNG.")
+@click.option(
+  "--save-layout", type=_FILE, is_flag=False, flag_value=_BESIDE, metavar="[FILE]",
+  help="Write the layout that was used, as PNG; default: PHOTO's name with .layout.png.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Write what was done beside the picture.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
-@devices.no_compile_cache
-@click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails.")
+@filling.face_options
+@filling.options
 @click.pass_obj
-def fill(options, photo, mask, output, save_layout, overwrite, no_compile_cache, **given) -> None:
+def fill(options, photo, mask, output, seed, seeds, overwrite, **given) -> None:
   """Fill the hole in PHOTO: the white part of MASK, a picture of the same size.
 
-  Every pixel outside the hole comes back as it was, with its transparency and its 16 bits, if the
-  output format can hold them (JPEG changes every pixel a little). Orientation is applied; EXIF data
-  is kept without thumbnails, which show the photo as it was.
+  Faces are found, wherever they are in the photo and however they lean. Every pixel outside the
+  hole comes back as it was, with its transparency and its 16 bits, if the output format can hold
+  them (JPEG changes every pixel a little). Orientation is applied; EXIF data is kept without
+  thumbnails, which show the photo as it was. PHOTO or MASK may be - for standard input, and -o - is
+  standard output, as PNG.
   """
   options["verbose"] = given["verbose"]
-  output = output or photo.with_name(f"{photo.stem}.filled.png")
-  _check_outputs(output, save_layout, overwrite)
-  with _speaking():
-    known, hole, wish = _read(photo, mask, given["layout"])
-    photo_output.check_output(output, hole.shape)
-    click.echo(photo_files.describe_hole(hole), err=True)
-    devices.prepare(no_compile_cache)
-    filled = _pipeline(given["model"])(known.pixels, hole, seed=given["seed"], layout=wish)
-    photo_output.write_like(output, known, filled.whole, hole)
-    click.echo(f"wrote {output}", err=True)
-    if save_layout:
-      layout_files.write_layout(save_layout, filled.layout)
-      click.echo(f"wrote {save_layout}", err=True)
+  seeds = range(seed, seed + 1) if seeds is None else seeds
+  job_options = filling.job_options(given)
+  outputs = _plan_outputs(photo, output, seeds, given["save_layout"], given["as_json"], overwrite)
+  said = []
+
+  def remark(text: str) -> None:
+    said.append(text)
+    filling.warn(text)
+
+  with filling.photo_failures():
+    known, hole, wish = _read(photo, mask, given["layout"], filling.convention(given), remark)
+    for path in outputs.pictures.values():
+      _check_format(path, hole.shape)
+    filling.say(photo_files.describe_hole(hole))
+    devices.prepare(given["no_compile_cache"])
+    pipe = filling.load(given["model"], few_photos=len(seeds) <= 2)
+    answers = _fill(pipe, known, hole, wish, seeds, job_options)
+    for text in answers[0].remarks:
+      remark(text)
+    for path, answer in zip(outputs.pictures.values(), answers, strict=True):
+      _write(path, known, answer.whole, hole, remark)
+    _write_beside(outputs, pipe, photo, mask, hole, answers, said)
+
+
+def _fill(pipe, known, hole, wish, seeds, job_options):
+  from facefill_jax.filling.photo_filler import Job
+
+  job = Job(known.pixels, hole, wish, seeds=seeds, **job_options)
+  return pipe.photos.fill_many([job])[0]
 
 
 def _read(
-  photo: Path, mask: Path, layout: Path | None
+  photo: Path, mask: Path, layout: Path | None, convention: str, remark
 ) -> tuple[photo_files.PhotoFile, np.ndarray, np.ndarray | None]:
   """Photo, mask bool (h, w), True = hole, and layout uint8 (h, w) or None."""
-  known = photo_files.read_photo(photo)
-  if os.path.exists(mask) and mask.samefile(photo):
+  known = photo_files.read_photo(_source(photo), remark)
+  if os.path.exists(mask) and os.path.exists(photo) and mask.samefile(photo):
     raise photo_files.PhotoError(f"{mask}: is the photo itself, not a mask")
   size = known.pixels.shape[:2]
-  return (
-    known,
-    photo_files.read_mask(mask, size, known.orientation),
-    layout_files.read_layout(layout, size) if layout else None,
-  )
+  hole = photo_files.read_mask(_source(mask), size, known.orientation, convention, remark)
+  return known, hole, layout_files.read_layout(layout, size) if layout else None
 
 
-def _pipeline(model: Path):
-  """The model, ready. Imported here: jax takes seconds, and a bad photo should not wait for it."""
-  from facefill_jax.filling import pipeline
-
-  with model_failures():
-    return pipeline.FaceFillPipeline.from_directory(model, few_photos=True)
+def _source(path: Path) -> Path | bytes:
+  return sys.stdin.buffer.read() if path == _STREAM else path
 
 
-@contextlib.contextmanager
-def _speaking() -> Iterator[None]:
-  """Errors of the input become exit code 3; PhotoWarnings become lines, each at once."""
-
-  def show(message, category, filename, lineno, file=None, line=None):
-    if issubclass(category, photo_files.PhotoWarning):
-      click.echo(f"warning: {message}", err=True)
-    else:
-      shown_before(message, category, filename, lineno, file, line)
-
-  with warnings.catch_warnings():
-    warnings.simplefilter("always", photo_files.PhotoWarning)
-    shown_before, warnings.showwarning = warnings.showwarning, show
-    try:
-      yield
-    except (photo_files.PhotoError, FrameError) as error:
-      raise InputFailure(str(error)) from error
+def _write(path: Path, known, whole: np.ndarray, hole: np.ndarray, remark) -> None:
+  if path != _STREAM:
+    photo_output.write_like(path, known, whole, hole, remark)
+    filling.say(f"wrote {path}")
+    return
+  with tempfile.TemporaryDirectory() as scratch:
+    file = Path(scratch) / "filled.png"
+    photo_output.write_like(file, known, whole, hole, remark)
+    sys.stdout.buffer.write(file.read_bytes())
+    sys.stdout.buffer.flush()
 
 
-def _check_outputs(output: Path, save_layout: Path | None, overwrite: bool) -> None:
+def _write_beside(outputs: _Outputs, pipe, photo, mask, hole, answers, said) -> None:
+  """The grid, the layout and the report, if they are wanted."""
+  if outputs.grid:
+    photo_output.write_photo(outputs.grid, _grid([answer.whole for answer in answers]))
+    filling.say(f"wrote {outputs.grid}")
+  if outputs.layout:
+    layout_files.write_layout(outputs.layout, answers[0].layout)
+    filling.say(f"wrote {outputs.layout}")
+  if outputs.report:
+    report = {
+      "facefill_jax": __version__,
+      "model": pipe.photos.filler.sha256,
+      "photo": str(photo),
+      "mask": str(mask),
+      "hole": round(float(hole.mean()), 6),
+      "filled": [{"seed": s, "file": str(path)} for s, path in outputs.pictures.items()],
+      "layout": str(outputs.layout) if outputs.layout else None,
+      "squares": [
+        {**vars(one.frame), "is_face": one.is_face} for one in answers[0].passes
+      ],
+      "warnings": said,
+    }  # fmt: skip
+    outputs.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    filling.say(f"wrote {outputs.report}")
+
+
+def _grid(pictures: list[np.ndarray]) -> np.ndarray:
+  """Pictures uint8 (h, w, 3) of one size, in rows, as nearly square as they go."""
+  columns = int(np.ceil(np.sqrt(len(pictures))))
+  blank = np.full_like(pictures[0], 255)
+  padded = [*pictures, *[blank] * (-len(pictures) % columns)]
+  rows = [np.hstack(padded[at : at + columns]) for at in range(0, len(padded), columns)]
+  return np.vstack(rows)
+
+
+def _plan_outputs(photo, output, seeds, save_layout, as_json: bool, overwrite: bool) -> _Outputs:
   """Before any work: the suffixes are known, the folders exist, and nothing is overwritten."""
-  try:
-    photo_output.check_output(output)
-  except photo_files.PhotoError as error:
-    raise click.UsageError(str(error), click.get_current_context()) from error
-  wanted = [output]
-  if save_layout:
-    if save_layout.suffix.lower() != ".png":
-      raise click.UsageError(f"{save_layout}: layouts are written as .png")
-    wanted.append(save_layout)
+  is_stream = photo == _STREAM if output is None else output == _STREAM
+  several = len(seeds) > 1
+  if is_stream and (several or as_json or save_layout == Path(_BESIDE)):
+    raise click.UsageError("-o FILE is needed: several files do not fit into standard output")
+  # What the names of all files begin with.
+  base = (output or photo).with_suffix("") if not is_stream else _STREAM
+  if is_stream:
+    pictures = {seeds[0]: _STREAM}
+  elif output:
+    pictures = {s: _named(base, f"-{s}{output.suffix}") if several else output for s in seeds}
+  else:
+    pictures = {s: _named(base, f".filled{f'-{s}' if several else ''}.png") for s in seeds}
+  layout = _named(base, ".layout.png") if save_layout == Path(_BESIDE) else save_layout
+  found = _Outputs(
+    pictures,
+    _named(base, ".grid.png") if several else None,
+    layout,
+    _named(base, ".json") if as_json else None,
+  )
+  for path in pictures.values():
+    _check_suffix(path)
+  if layout and layout.suffix.lower() != ".png":
+    raise click.UsageError(f"{layout}: layouts are written as .png")
+  wanted = [path for path in found.all() if path != _STREAM]
   if len({path.absolute() for path in wanted}) < len(wanted):
-    raise click.UsageError(f"{output}: would be both the picture and its layout")
+    raise click.UsageError(f"{wanted[0]}: would be both the picture and its layout")
   for path in wanted:
     check_new_file(path, overwrite)
+  return found
+
+
+def _named(base: Path, ending: str) -> Path:
+  return base.with_name(base.name + ending)
+
+
+def _check_suffix(path: Path) -> None:
+  try:
+    _check_format(path, (1, 1))
+  except photo_files.PhotoError as error:
+    raise click.UsageError(str(error), click.get_current_context()) from error
+
+
+def _check_format(path: Path, size: tuple[int, int]) -> None:
+  photo_output.check_output("standard output.png" if path == _STREAM else path, size)

@@ -1,6 +1,7 @@
 """A mask from a picture file: read alike by every command, checked, fitted to its photo.
 
-In files white is the hole; the arrays are bool (h, w), True = hole.
+In files white is the hole, unless another convention is named; the arrays are bool (h, w), True =
+hole.
   transparency   laid over black, so that white strokes on nothing mean what they look like
   greys          128 and above is hole, with a remark, if 80 % of the pixels lie within 16 of black
                  or white (soft edges); with fewer it is a photo, not a mask
@@ -27,6 +28,14 @@ from facefill_jax.data.decoding import (
   resize_nearest,
 )
 
+WHITE_HOLE, BLACK_HOLE, ALPHA = "white_hole", "black_hole", "alpha"
+_LEGENDS = {
+  WHITE_HOLE: ("white = hole", "white (128..255) is the hole, black is known"),
+  BLACK_HOLE: ("black = hole", "black (0..127) is the hole, white is known"),
+  ALPHA: ("transparent = hole", "what is transparent is the hole, the rest is known"),
+}
+CONVENTIONS = tuple(_LEGENDS)
+"""What is the hole: what is white; black; or transparent, whatever its colour."""
 WHITE = 128
 """From this grey on a pixel is hole."""
 NEAR = 16
@@ -60,7 +69,7 @@ def read_mask(
 
 def examine_mask(
   picture: Image.Image | bytes, where: str, size: tuple[int, int] | None = None,
-  orientation: int = 1, most: float = MOST,
+  orientation: int = 1, most: float = MOST, convention: str = WHITE_HOLE,
 ) -> tuple[np.ndarray, list[str]]:  # fmt: skip
   """Reads a mask.
 
@@ -70,6 +79,7 @@ def examine_mask(
     size: (height, width) of the upright photo; None: any size is right.
     orientation: the EXIF orientation that was applied to the photo.
     most: see `check_hole`.
+    convention: one of `CONVENTIONS`.
 
   Returns:
     bool (h, w), True = hole; and what its owner should know, without `where`.
@@ -78,39 +88,46 @@ def examine_mask(
     ValueError: it cannot be read, is not a mask, has (almost) nothing or everything as its hole, or
       does not have the photo's aspect; one line that begins with `where`.
   """
-  grey, transparent = _grey(picture, where)
+  grey, transparent = _holeness(picture, where, convention)
   mask, remarks = _cut(grey, where, transparent)
   if size is not None:
     mask, resized = fit(mask, size, where, orientation)
     remarks += resized
   try:
-    return mask, remarks + check_hole(mask, where, most)
+    return mask, remarks + check_hole(mask, where, most, convention)
   except ValueError as error:
-    hint = "" if grey.max() >= WHITE else f"; its brightest pixel is {grey.max()} of 255"
+    is_dim = convention == WHITE_HOLE and grey.max() < WHITE
+    hint = f"; its brightest pixel is {grey.max()} of 255" if is_dim else ""
     raise ValueError(f"{error}{_LAID if transparent else hint}") from error
 
 
-def check_hole(mask: np.ndarray, where: str, most: float = MOST) -> list[str]:
+def check_convention(convention: str) -> None:
+  """Raises ValueError unless it is one of `CONVENTIONS`."""
+  if convention not in CONVENTIONS:
+    raise ValueError(f"mask convention {convention!r} is not one of {', '.join(CONVENTIONS)}")
+
+
+def check_hole(
+  mask: np.ndarray, where: str, most: float = MOST, convention: str = WHITE_HOLE
+) -> list[str]:
   """Looks at bool (h, w), True = hole: [] or the remark that it may be inverted.
 
   Raises:
     ValueError: there is no hole, or a larger share than `most`.
   """
   share = float(mask.mean())
+  hole_is, legend = _LEGENDS[convention]
   if not mask.any():
-    raise ValueError(
-      f"{where}: nothing to fill: the mask has no hole; white ({WHITE}..255) is the hole, black is "
-      "known"
-    )
+    raise ValueError(f"{where}: nothing to fill: the mask has no hole; {legend}")
   if share > most:
     raise ValueError(
-      f"{where}: {100 * share:.1f} % of the mask is hole; white = hole here: invert the mask if "
+      f"{where}: {100 * share:.1f} % of the mask is hole; {hole_is} here: invert the mask if "
       "yours is the other way round"
     )
   border = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
   if share > _WIDE and border.mean() >= _BORDER:
     return [
-      f"{100 * share:.1f} % of the mask and most of its border are hole; white = hole here: is "
+      f"{100 * share:.1f} % of the mask and most of its border are hole; {hole_is} here: is "
       "the mask the other way round?"
     ]
   return []
@@ -146,25 +163,33 @@ def same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
   return 2 * abs(w * height - h * width) <= max(h + w, height + width)
 
 
-def _grey(picture: Image.Image | bytes, where: str) -> tuple[np.ndarray, bool]:
-  """Brightness, uint8 (h, w), upright and laid over black; and whether there was transparency."""
+def _holeness(picture: Image.Image | bytes, where: str, convention: str) -> tuple[np.ndarray, bool]:
+  """How much of each pixel is hole, uint8 (h, w), upright; and whether transparency was lost."""
   try:
     if isinstance(picture, bytes):
       picture = Image.open(io.BytesIO(picture), formats=FORMATS)
     check_pixels(picture)
     if picture.getexif().get(ORIENTATION, 1) != 1:
       picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith(("I", "F")):
-      return from_16_bits(picture), False
-    if not picture.has_transparency_data:
-      return np.asarray(picture if picture.mode == "L" else picture.convert("L")), False
-    picture = picture.convert("RGBA")
-    alpha = np.asarray(picture.getchannel("A"))
-    black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-    laid = Image.alpha_composite(black, picture).convert("L")
-    return np.asarray(laid), bool((alpha < 255).any())
+    if convention == ALPHA:
+      return 255 - np.asarray(picture.convert("RGBA").getchannel("A")), False
+    grey, transparent = _grey(picture)
   except DAMAGED as error:
     raise ValueError(f"{where} cannot be read as a mask: {reason(error)}") from error
+  return (grey, transparent) if convention == WHITE_HOLE else (255 - grey, False)
+
+
+def _grey(picture: Image.Image) -> tuple[np.ndarray, bool]:
+  """Brightness, uint8 (h, w), laid over black; and whether there was transparency."""
+  if picture.mode.startswith(("I", "F")):
+    return from_16_bits(picture), False
+  if not picture.has_transparency_data:
+    return np.asarray(picture if picture.mode == "L" else picture.convert("L")), False
+  picture = picture.convert("RGBA")
+  alpha = np.asarray(picture.getchannel("A"))
+  black = Image.new("RGBA", picture.size, (0, 0, 0, 255))
+  laid = Image.alpha_composite(black, picture).convert("L")
+  return np.asarray(laid), bool((alpha < 255).any())
 
 
 def _cut(grey: np.ndarray, where: str, transparent: bool) -> tuple[np.ndarray, list[str]]:

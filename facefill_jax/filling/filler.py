@@ -37,6 +37,7 @@ class Request:
       not looked at outside the hole. None: the model chooses everywhere.
     seed: another seed is another answer.
     frame: where the face is; None: the choice of `square_frame`.
+    paint: bool (h, w), the part of the hole that is painted, inside the frame; None: all of it.
   """
 
   photo: np.ndarray
@@ -44,6 +45,7 @@ class Request:
   layout_edit: np.ndarray | None = None
   seed: int = 0
   frame: Frame | None = None
+  paint: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -181,16 +183,31 @@ class Filler:
     found = []
     for start, size in self._batches(len(photos), batch_size):
       rows = slice(start, start + size)
-      crops = [
-        frame.crop(*pair, self.resolution)
-        for frame, *pair in zip(frames[rows], photos[rows], masks[rows], strict=True)
-      ]
-      rows_of = {"photo": [cells for cells, _ in crops], "mask": [h[..., None] for _, h in crops]}
-      arrays = self._put(rows_of, size)
-      layouts = jax.device_get(_reading(self.networks)(self.params[LAYOUT], **arrays))
+      layouts = self._read(photos[rows], masks[rows], frames[rows], size)
       for photo, frame, layout in zip(photos[rows], frames[rows], layouts, strict=False):
         found.append(frame.paste_layout(layout, photo.shape[:2]))
     return found
+
+  def read(self, photo: np.ndarray, mask: np.ndarray, frame: Frame) -> np.ndarray:
+    """The layout in a frame: probabilities, float32 (resolution, resolution, 20).
+
+    Args:
+      photo: uint8 (h, w, 3); what is under the mask has no influence.
+      mask: bool (h, w), True = hole.
+      frame: the square that the network sees.
+    """
+    [(_, size)] = self._batches(1, None)
+    return self._read([photo], [mask], [frame], size)[0]
+
+  def _read(self, photos, masks, frames, size: int) -> np.ndarray:
+    """Probabilities (b, r, r, 20) of at least as many layouts as there are photos."""
+    rows = {"photo": [], "mask": []}
+    for photo, mask, frame in zip(photos, masks, frames, strict=True):
+      cells, hole = frame.crop(photo, mask, self.resolution)
+      rows["photo"].append(cells)
+      rows["mask"].append(hole[..., None])
+    program = _reading(self.networks, unoptimised=self._unoptimised)
+    return jax.device_get(program(self.params[LAYOUT], **self._put(rows, size)))
 
   def _batches(self, count: int, batch_size: int | None) -> list[tuple[int, int]]:
     """(first, how many with the padding) of each batch."""
@@ -220,7 +237,7 @@ class Filler:
     return padded if self._mesh is None else sharding.put_batch(padded, self._mesh)
 
   def _answer(self, request: Request, frame: Frame, painted, layout, smooth: bool) -> Filled:
-    whole = frame.paste(request.photo, request.mask, painted)
+    whole = frame.paste(request.photo, request.mask, painted, request.paint)
     shape = request.mask.shape
     ids = frame.paste_layout(layout, shape)[0] if smooth else frame.paste_labels(layout, shape)
     return Filled(whole, ids, frame, self.resolution)
@@ -234,8 +251,8 @@ def _on_devices(where, x):
 
 def _frame_of(request: Request) -> Frame:
   frame = request.frame or square_frame(*request.mask.shape, request.mask)
-  if not frame.contains(request.mask):
-    raise ValueError(f"{frame} does not contain the whole hole")
+  if not frame.contains(request.mask if request.paint is None else request.paint):
+    raise ValueError(f"{frame}: does not contain the whole hole")
   return frame
 
 
@@ -268,11 +285,11 @@ def filling_program(networks: Networks, *, looks: int = 2, unoptimised: bool = F
 
 
 @functools.lru_cache(maxsize=8)
-def _reading(networks: Networks):
+def _reading(networks: Networks, *, unoptimised: bool = False):
   """The layout stage alone, jitted: (params, photo, mask) -> probabilities (b, h, w, 20)."""
 
   def run(params, photo, mask):
     photo = images.to_float(photo)
     return networks_lib.predict_layout_twice(networks.layout, params, photo, mask)[0]
 
-  return jax.jit(run)
+  return jax.jit(run, compiler_options=compile_cache.unoptimised() if unoptimised else None)

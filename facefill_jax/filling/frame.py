@@ -3,18 +3,19 @@
 NumPy and OpenCV, no files, no jax. Masks are bool (h, w), True = hole.
 """
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from facefill_jax.filling.membrane import membrane
 from facefill_jax.labels import VOID
 
 LARGEST = 10_000  # side in pixels; a hole along a long panorama would ask for terabytes
 # Side at which seams of larger squares are mended, for time and memory; a hole of thin lines that
 # leaves no cell of that side wholly known is not.
 SEAM = 1024
-RELAXATIONS = 6  # of each scale, as in `images.membrane`
 
 
 class FrameError(ValueError):
@@ -23,11 +24,23 @@ class FrameError(ValueError):
 
 @dataclass(frozen=True)
 class Frame:
-  """A square of the photo, in its pixels. It may reach past the photo's edges."""
+  """A square of the photo, in its pixels: a similarity transform. It may reach past the edges.
+
+  Attributes:
+    top, left, size: of the square as it would lie upright.
+    angle: degrees by which it is turned clockwise about its centre, as a head that leans to the
+      right of the picture is; what it shows is then upright.
+  """
 
   top: int
   left: int
   size: int
+  angle: float = 0.0
+
+  def __str__(self) -> str:
+    x, y = self.left + self.size // 2, self.top + self.size // 2
+    turned = f", turned by {self.angle:.0f} degrees" if self.angle else ""
+    return f"{self.size} x {self.size} pixels about ({x}, {y}){turned}"
 
   def crop(
     self, pixels: np.ndarray, mask: np.ndarray, resolution: int
@@ -55,9 +68,15 @@ class Frame:
 
   def crop_labels(self, ids: np.ndarray, resolution: int) -> np.ndarray:
     """Class ids uint8 (h, w) -> (resolution, resolution): nearest; void outside the photo."""
-    return _resize_nearest(self._cut(ids, VOID), resolution)
+    return _resize_nearest(self._cut(ids, VOID, cv2.INTER_NEAREST), resolution)
 
-  def paste(self, pixels: np.ndarray, mask: np.ndarray, filled: np.ndarray) -> np.ndarray:
+  def paste(
+    self,
+    pixels: np.ndarray,
+    mask: np.ndarray,
+    filled: np.ndarray,
+    paint: np.ndarray | None = None,
+  ) -> np.ndarray:
     """The photo with its hole, and nothing else, taken from the filled square.
 
     Enlarged, a filled square is blurred, and so wrong beside the hole: its error where the photo is
@@ -66,23 +85,24 @@ class Frame:
 
     Args:
       pixels: uint8 (h, w, 3).
-      mask: bool (h, w), True = hole; the hole must lie inside the frame.
+      mask: bool (h, w), True = hole.
       filled: uint8 (r, r, 3), the square at any resolution: the photo where it is known.
+      paint: bool (h, w), the part of the mask to take from it, which must lie inside the frame;
+        None: all of it.
 
     Returns:
-      uint8 (h, w, 3): the bytes of `pixels` wherever the mask is False.
+      uint8 (h, w, 3): the bytes of `pixels` wherever nothing is painted.
     """
-    if not self.contains(mask):
-      raise ValueError(f"{self} does not contain the whole hole")
+    paint = mask if paint is None else paint
+    if not self.contains(paint):
+      raise ValueError(f"{self}: does not contain the whole hole")
+    if len(filled) != self.size:  # if nothing is enlarged, it is right beside the hole
+      enlarged = _resize(filled, self.size, cv2.INTER_CUBIC)
+      seam = _resize(self._seam(pixels, mask, filled), self.size, cv2.INTER_LINEAR)
+      filled = cv2.add(enlarged, seam, dtype=cv2.CV_8U)
     whole = pixels.copy()
-    inside, square = self._windows(pixels.shape)
-    hole = mask[inside]
-    if len(filled) == self.size:  # nothing is enlarged: it is right beside the hole
-      whole[inside][hole] = filled[square][hole]
-      return whole
-    enlarged = _resize(filled, self.size, cv2.INTER_CUBIC)
-    seam = _resize(self._seam(pixels, mask, filled), self.size, cv2.INTER_LINEAR)
-    whole[inside][hole] = cv2.add(enlarged, seam, dtype=cv2.CV_8U)[square][hole]
+    inside, placed = self._placed(filled, pixels.shape)
+    whole[inside][paint[inside]] = placed[paint[inside]]
     return whole
 
   def _seam(self, pixels: np.ndarray, mask: np.ndarray, filled: np.ndarray) -> np.ndarray:
@@ -91,13 +111,13 @@ class Frame:
     cells, hole = self.crop(pixels, mask, side)
     known = np.where(hole, np.float32(0), np.float32(1))
     error = cells.astype(np.float32) - _resize(filled, side, cv2.INTER_CUBIC)
-    return np.rint(_push_pull(error * known[..., None], known)).astype(np.int16)
+    return np.rint(membrane(error * known[..., None], known)).astype(np.int16)
 
   def paste_labels(self, ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Class ids (r, r) -> uint8 `size` = (h, w): nearest; void outside the frame."""
     whole = np.full(size, VOID, np.uint8)
-    inside, square = self._windows(size)
-    whole[inside] = _resize_nearest(ids, self.size)[square]
+    inside, placed = self._placed(_resize_nearest(ids, self.size), size, cv2.INTER_NEAREST)
+    whole[inside] = np.where(self.region(size)[inside], placed, np.uint8(VOID))
     return whole
 
   def paste_layout(
@@ -123,33 +143,97 @@ class Frame:
       square[higher] = k
       np.maximum(best, one, out=best)
     ids, probability = np.full(size, VOID, np.uint8), np.zeros(size, np.float32)
-    inside, seen = self._windows(size)
-    ids[inside], probability[inside] = square[seen], np.clip(best[seen], 0.0, 1.0)
+    inside, placed = self._placed(square, size, cv2.INTER_NEAREST)
+    _, sure = self._placed(np.clip(best, 0.0, 1.0), size, cv2.INTER_NEAREST)
+    seen = self.region(size)[inside]
+    ids[inside], probability[inside] = np.where(seen, placed, np.uint8(VOID)), sure * seen
     return ids, probability
 
   def contains(self, mask: np.ndarray) -> bool:
     """Whether every hole pixel of the mask, bool (h, w), lies inside the frame."""
-    inside, _ = self._windows(mask.shape)
-    return int(np.count_nonzero(mask[inside])) == int(np.count_nonzero(mask))
+    return not np.logical_and(mask, ~self.region(mask.shape)).any()
+
+  def region(self, size: tuple[int, int]) -> np.ndarray:
+    """Which pixels of a photo of `size` = (h, w) the frame shows, bool (h, w)."""
+    whole = np.zeros(size, bool)
+    inside, _ = self._windows(size)
+    if not self.angle:
+      whole[inside] = True
+      return whole
+    (cos, _, x0), (sin, _, y0) = self._matrix()
+    y, x = np.ogrid[inside]
+    x, y, middle = x - x0, y - y0, (self.size - 1) / 2
+    column, row = cos * x + sin * y, cos * y - sin * x  # in the square
+    whole[inside] = (np.abs(column - middle) <= middle + 0.5) & (
+      np.abs(row - middle) <= middle + 0.5
+    )
+    return whole
+
+  def to_photo(self, points: np.ndarray) -> np.ndarray:
+    """Points (n, 2), x and y in sides of the frame, as its pixels' centres in the photo."""
+    matrix = self._matrix()
+    return (points * self.size - 0.5) @ matrix[:, :2].T + matrix[:, 2]
+
+  def _matrix(self) -> np.ndarray:
+    """(2, 3): from the centre of a pixel (x, y) of the square to the same in the photo."""
+    turn, middle = math.radians(self.angle), (self.size - 1) / 2
+    cos, sin = math.cos(turn), math.sin(turn)
+    linear = np.array([[cos, -sin], [sin, cos]])
+    centre = np.array([self.left + middle, self.top + middle])
+    return np.column_stack([linear, centre - linear @ np.array([middle, middle])])
 
   def _windows(self, shape: tuple[int, ...]):
-    """Where frame and photo meet: slices of the photo, and the same pixels' of the square."""
-    starts = [max(0, at) for at in (self.top, self.left)]
-    ends = [
-      max(start, min(extent, at + self.size))
-      for start, extent, at in zip(starts, shape[:2], (self.top, self.left), strict=True)
-    ]
-    inside = tuple(slice(a, b) for a, b in zip(starts, ends, strict=True))
+    """Where frame and photo meet: slices of the photo, and the same pixels' of the square.
+
+    Of a turned frame the first only: the upright rectangle that holds it.
+    """
+    low, high = np.array([self.top, self.left]), np.array([self.top, self.left]) + self.size
+    if self.angle:
+      corners = self.to_photo(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, ::-1]
+      low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1
+    starts = np.maximum(0, low)
+    ends = np.maximum(starts, np.minimum(shape[:2], high))
+    inside = tuple(slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True))
     square = tuple(
-      slice(s.start - at, s.stop - at) for s, at in zip(inside, (self.top, self.left), strict=True)
+      slice(int(a - at), int(b - at)) for a, b, at in zip(starts, ends, low, strict=True)
     )
     return inside, square
 
-  def _cut(self, array: np.ndarray, outside) -> np.ndarray:
+  def _cut(self, array: np.ndarray, outside, how: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """The square of an array (h, w, ...), `outside` where that ends; `how` if it is turned."""
     inside, square = self._windows(array.shape)
+    part = array[inside]
+    if self.angle and part.size:
+      return cv2.warpAffine(
+        part, self._matrix_of(inside), (self.size, self.size), flags=how | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 4,
+      )  # fmt: skip
     cut = np.full((self.size, self.size, *array.shape[2:]), outside, array.dtype)
-    cut[square] = array[inside]
+    if not self.angle:
+      cut[square] = part
     return cut
+
+  def _placed(self, square: np.ndarray, shape: tuple[int, ...], how: int = cv2.INTER_LINEAR):
+    """Slices of the photo, and the square (size, size, ...) as it lies there.
+
+    Where a turned frame does not reach, what is placed is its edge.
+    """
+    inside, seen = self._windows(shape)
+    if not self.angle:
+      return inside, square[seen]
+    height, width = (s.stop - s.start for s in inside)
+    if not height or not width:
+      return inside, np.zeros((height, width, *square.shape[2:]), square.dtype)
+    placed = cv2.warpAffine(
+      square, self._matrix_of(inside), (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE
+    )
+    return inside, placed
+
+  def _matrix_of(self, inside: tuple[slice, slice]) -> np.ndarray:
+    """`_matrix` to a part of the photo."""
+    matrix = self._matrix()
+    matrix[:, 2] -= [inside[1].start, inside[0].start]
+    return matrix
 
 
 def square_frame(height: int, width: int, mask: np.ndarray) -> Frame:
@@ -192,30 +276,3 @@ def _resize(array: np.ndarray, side: int, growing: int) -> np.ndarray:
 
 def _resize_nearest(ids: np.ndarray, side: int) -> np.ndarray:
   return cv2.resize(ids, (side, side), interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def _push_pull(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
-  """`images.membrane` of one picture of any size.
-
-  Args:
-    weighted: float32 (h, w, 3), values times weight.
-    weight: float32 (h, w), 0..1, how much is known.
-  """
-  known = weight[..., None]
-  mean = weighted / np.maximum(known, 1e-6)
-  h, w = weight.shape
-  if min(h, w) == 1:
-    whole = weighted.sum((0, 1)) / max(weight.sum(), 1e-6)
-    return np.where(known > 0, mean, whole)
-  even = ((0, h % 2), (0, w % 2))
-  half = ((w + 1) // 2, (h + 1) // 2)
-  shrunk = cv2.resize(np.pad(weight, even), half, interpolation=cv2.INTER_AREA)
-  gain = np.minimum(4 * shrunk, 1) / np.maximum(shrunk, 1e-6)
-  coarse = cv2.resize(np.pad(weighted, (*even, (0, 0))), half, interpolation=cv2.INTER_AREA)
-  coarse = _push_pull(coarse * gain[..., None], shrunk * gain)
-  smooth = cv2.resize(coarse, (2 * half[0], 2 * half[1]), interpolation=cv2.INTER_LINEAR)[:h, :w]
-  smooth = known * mean + (1 - known) * smooth
-  for _ in range(RELAXATIONS):
-    blurred = cv2.GaussianBlur(smooth, (3, 3), 0, borderType=cv2.BORDER_REPLICATE)
-    smooth = known * mean + (1 - known) * blurred
-  return smooth

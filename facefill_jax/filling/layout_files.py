@@ -11,14 +11,16 @@ from facefill_jax.filling import photo_files, photo_output
 from facefill_jax.filling.photo_files import PhotoError
 
 
-def read_layout(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
+def read_layout(
+  source: str | os.PathLike | bytes | Image.Image, size: tuple[int, int]
+) -> np.ndarray:
   """Reads a layout that `write_layout` wrote and a person may have edited.
 
   Grey pictures hold class ids; pictures in colour hold the colours of `labels.PALETTE`, also when
   an editor has reordered the palette. A palette with any other colour is read by its indices.
 
   Args:
-    path: 8-bit grey, palette or RGB picture.
+    source: 8-bit grey, palette or RGB picture: its path, its file's content, or itself.
     size: (height, width) of the upright photo.
 
   Returns:
@@ -27,7 +29,8 @@ def read_layout(path: str | os.PathLike, size: tuple[int, int]) -> np.ndarray:
   Raises:
     PhotoError: as `read_photo`; another size than the photo's; an id or a colour of no class.
   """
-  image = photo_files.open_upright(path)
+  path = photo_files.name_of(source, "the layout")
+  image = source if isinstance(source, Image.Image) else photo_files.open_upright(source)
   if (image.height, image.width) != tuple(size):
     raise PhotoError(
       f"{path}: the layout is {image.width} x {image.height}, the photo {size[1]} x {size[0]} "

@@ -5,12 +5,13 @@ is in it only the files that its SHA256SUMS lists are replaced.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from etils import epath
 
-from facefill_jax import files
+from facefill_jax import PRETRAINED, files
 
 FORMAT = 1
 SUMS = "SHA256SUMS"
@@ -18,8 +19,18 @@ OF_A_RUN = ("model", "best")  # models in the working directory of a training ru
 _JSON_BYTES = 1 << 20  # far above any real one: a gigabyte of JSON is not a model's config
 
 
+VARIABLE = "FACEFILL_MODEL"
+"""The environment variable that names the model of those who name none."""
+
+
 class ModelError(ValueError):
   """A model directory that cannot be used, in one line that says which file and why."""
+
+
+def default() -> epath.Path:
+  """The model of those who name none: FACEFILL_MODEL's, or the one that comes with the package."""
+  named = os.environ.get(VARIABLE, "")
+  return files.to_path(named or PRETRAINED)
 
 
 def replaceable_files(target: epath.Path, written: Sequence[str]) -> set[str]:

@@ -161,6 +161,17 @@ def _load_copy(root, names: Sequence[str], load: Callable):
       raise ModelError(str(error).replace(scratch, str(root))) from None
 
 
+def copy_model(directory: str | os.PathLike, target: str | os.PathLike) -> int:
+  """Writes a copy of a model, its card included, without critics; see `save_model` for the rest.
+
+  Raises:
+    ModelError: as `load_model` and `save_model`.
+  """
+  config, params = load_model(directory)
+  card = (files.to_path(directory) / "README.md").read_text(encoding="utf-8")
+  return save_model(target, params, config, card)
+
+
 def pack_model(
   directory: str | os.PathLike, target: str | os.PathLike, card: str | None = None
 ) -> int:

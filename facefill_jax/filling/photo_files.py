@@ -5,9 +5,10 @@ this edge white = hole; inside, masks are bool and True = hole. No jax here.
 """
 
 import contextlib
+import io
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class PhotoFile:
   """A decoded photo: what the networks see of it, and all that is needed to write it back.
 
   Attributes:
-    path: where it was.
+    path: where it was; a word for it if it was not in a file.
     pixels: uint8 (h, w, 3), upright, in the colour space of `icc_profile`; what is transparent
       lies over mid-grey, as in training.
     original: uint8 or uint16 (h, w, c), upright, as in the file: grey, grey and alpha, RGB, RGBA
@@ -62,63 +63,114 @@ class PhotoFile:
     return not self.is_cmyk and self.original.shape[-1] in (2, 4)
 
 
-def read_photo(path: str | os.PathLike) -> PhotoFile:
+def warn(message: str) -> None:
+  """What a remark is unless somebody takes it: a PhotoWarning."""
+  warnings.warn(message, PhotoWarning, stacklevel=3)
+
+
+def read_photo(
+  source: str | os.PathLike | bytes, remark: Callable[[str], None] = warn
+) -> PhotoFile:
   """Reads a photo of any common format and mode; EXIF orientation is applied.
 
-  Of several frames the first is taken, with a PhotoWarning.
+  Of several frames the first is taken, with a remark.
+
+  Args:
+    source: path of the file, or its content.
+    remark: takes what its owner should know.
 
   Raises:
     PhotoError: no such file, not an image, truncated, or more than PIXEL_CAP pixels by its header.
   """
-  with _decoding(path), Image.open(path, formats=FORMATS) as image:
-    _check_size(image, path)
+  name = name_of(source, "the photo")
+  with _decoding(source, name), Image.open(_stream(source), formats=FORMATS) as image:
+    _check_size(image, name)
     orientation = image.getexif().get(ORIENTATION, 1)  # TIFFs lose it when they are loaded
     image.load()
-    deep, deep_remarks = _deep_pixels(image, path)
+    deep, deep_remarks = _deep_pixels(image, source)
     upright = ImageOps.exif_transpose(image)
     kept, exif_remarks = _kept_exif(image, upright.size)
-  for remark in (*_frames(path), *deep_remarks, *exif_remarks):
-    _warn(f"{path}: {remark}")
+  for said in (*_frames(source), *deep_remarks, *exif_remarks):
+    remark(f"{name}: {said}")
   is_cmyk = deep is None and upright.mode == "CMYK"
-  original = _as_in_the_file(upright, path) if deep is None else deep
+  original = _as_in_the_file(upright, name) if deep is None else deep
   return PhotoFile(
-    Path(path), _as_seen(original, is_cmyk), original, is_cmyk, upright.mode, orientation,
+    Path(name), as_seen(original, is_cmyk), original, is_cmyk, upright.mode, orientation,
     image.info.get("icc_profile"), kept,
   )  # fmt: skip
 
 
-def open_upright(path: str | os.PathLike) -> Image.Image:
+def photo_of_image(image: Image.Image) -> PhotoFile:
+  """A picture in memory as a photo: its pixels as they lie, whatever its EXIF orientation says.
+
+  Raises:
+    PhotoError: a mode that is not supported, or more than PIXEL_CAP pixels.
+  """
+  name = "the photo"
+  _check_size(image, name)
+  original = _as_in_the_file(image, name)
+  is_cmyk = image.mode == "CMYK"
+  return PhotoFile(
+    Path(name), as_seen(original, is_cmyk), original, is_cmyk, image.mode, 1,
+    image.info.get("icc_profile"), None,
+  )  # fmt: skip
+
+
+def open_upright(source: str | os.PathLike | bytes) -> Image.Image:
   """A decoded picture in its file's own mode, EXIF orientation applied. Raises as `read_photo`."""
-  with _decoding(path), Image.open(path, formats=FORMATS) as image:
-    _check_size(image, path)
+  name = name_of(source, "the picture")
+  with _decoding(source, name), Image.open(_stream(source), formats=FORMATS) as image:
+    _check_size(image, name)
     return ImageOps.exif_transpose(image)
 
 
 def read_mask(
-  path: str | os.PathLike, size: tuple[int, int], orientation: int = 1
+  source: str | os.PathLike | bytes | Image.Image, size: tuple[int, int], orientation: int = 1,
+  convention: str = mask_pictures.WHITE_HOLE, remark: Callable[[str], None] = warn,
 ) -> np.ndarray:  # fmt: skip
-  """Reads a mask, white = hole; see `data.mask_pictures`. What it remarks is a PhotoWarning.
+  """Reads a mask; see `data.mask_pictures`.
 
   Args:
-    path: of the picture.
+    source: path of the picture, its file's content, or the picture.
     size: (height, width) of the upright photo.
     orientation: the EXIF orientation that was applied to the photo.
+    convention: what is the hole, one of `mask_pictures.CONVENTIONS`.
+    remark: takes what its owner should know.
 
   Returns:
     bool (h, w), True = hole.
 
   Raises:
     PhotoError: as `read_photo`; of another shape than the photo; not a mask; no hole, or no photo.
+    ValueError: an unknown convention.
   """
-  with _decoding(path), Image.open(path, formats=FORMATS) as image:
-    _check_size(image, path)
+  name = name_of(source, "the mask")
+  mask_pictures.check_convention(convention)
+  with contextlib.ExitStack() as stack:
+    image = source
+    if not isinstance(source, Image.Image):
+      stack.enter_context(_decoding(source, name))
+      image = stack.enter_context(Image.open(_stream(source), formats=FORMATS))
+    _check_size(image, name)
     try:
-      mask, remarks = mask_pictures.examine_mask(image, str(path), size, orientation)
+      mask, remarks = mask_pictures.examine_mask(
+        image, str(name), size, orientation, convention=convention
+      )
     except ValueError as error:
       raise PhotoError(str(error)) from error
-  for remark in remarks:
-    _warn(f"{path}: {remark}")
+  for said in remarks:
+    remark(f"{name}: {said}")
   return mask
+
+
+def name_of(source, otherwise: str) -> str | os.PathLike:
+  """What a picture is called in messages."""
+  return otherwise if isinstance(source, bytes | Image.Image) else source
+
+
+def _stream(source: str | os.PathLike | bytes):
+  """What Pillow opens."""
+  return io.BytesIO(source) if isinstance(source, bytes) else source
 
 
 def describe_hole(mask: np.ndarray) -> str:
@@ -129,7 +181,7 @@ def describe_hole(mask: np.ndarray) -> str:
 
 
 @contextlib.contextmanager
-def _decoding(path: str | os.PathLike) -> Iterator[None]:
+def _decoding(source: str | os.PathLike | bytes, path: str | os.PathLike) -> Iterator[None]:
   """Whatever comes of a file that cannot be decoded becomes a PhotoError."""
   try:
     with warnings.catch_warnings():
@@ -140,7 +192,7 @@ def _decoding(path: str | os.PathLike) -> Iterator[None]:
   except FileNotFoundError as error:
     raise PhotoError(f"{path}: no such file") from error
   except UnidentifiedImageError as error:
-    raise PhotoError(f"{path}: {_why_not_identified(path)}") from error
+    raise PhotoError(f"{path}: {_why_not_identified(source)}") from error
   except Image.DecompressionBombError as error:
     raise PhotoError(_too_large(path, "it")) from error
   except Exception as error:  # decoders raise whatever comes to them at damaged bytes
@@ -149,8 +201,8 @@ def _decoding(path: str | os.PathLike) -> Iterator[None]:
     raise PhotoError(f"{path}: damaged, truncated or unreadable: {reason(error)}") from error
 
 
-def _why_not_identified(path: str | os.PathLike) -> str:
-  kind = picture_kinds.kind_of(path)
+def _why_not_identified(source: str | os.PathLike | bytes) -> str:
+  kind = picture_kinds.kind_of(source)
   if not kind:
     return f"not an image; valid: {', '.join(FORMATS)}"
   return f"is {kind}, which is not read here; {_SAVE_AS}"
@@ -166,10 +218,10 @@ def _too_large(path: str | os.PathLike, what: str) -> str:
 
 
 def _deep_pixels(
-  image: Image.Image, path: str | os.PathLike
+  image: Image.Image, source: str | os.PathLike | bytes
 ) -> tuple[np.ndarray | None, list[str]]:
   """uint16 (h, w, 3 or 4), upright, of a file of 16 bits in colour, None of any other; remarks."""
-  with open(path, "rb") as file:
+  with contextlib.closing(_opened(source)) as file:
     if not deep_pictures.is_deep(image, file.read(_HEAD_BYTES)):
       return None, []
     file.seek(0)
@@ -187,10 +239,14 @@ def _kept_exif(image: Image.Image, size: tuple[int, int]) -> tuple[bytes | None,
     return None, [f"its EXIF data is damaged and is not kept: {reason(error)}"]
 
 
-def _frames(path: str | os.PathLike) -> list[str]:
+def _opened(source: str | os.PathLike | bytes):
+  return _stream(source) if isinstance(source, bytes) else open(source, "rb")
+
+
+def _frames(source: str | os.PathLike | bytes) -> list[str]:
   """A remark if there are several."""
   try:
-    with Image.open(path, formats=FORMATS) as image:
+    with Image.open(_stream(source), formats=FORMATS) as image:
       count = getattr(image, "n_frames", 1)
   except DAMAGED:  # behind the first frame, which is all that counts
     return []
@@ -220,7 +276,7 @@ def _as_in_the_file(image: Image.Image, path: str | os.PathLike) -> np.ndarray:
   return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _as_seen(original: np.ndarray, is_cmyk: bool) -> np.ndarray:
+def as_seen(original: np.ndarray, is_cmyk: bool = False) -> np.ndarray:
   """PhotoFile.original -> PhotoFile.pixels."""
   pixels, channels = in_8_bits(original), original.shape[-1]
   if is_cmyk:
@@ -244,7 +300,3 @@ def image_of(pixels: np.ndarray, is_cmyk: bool = False) -> Image.Image:
   if is_cmyk:
     return Image.frombytes("CMYK", pixels.shape[1::-1], np.ascontiguousarray(pixels).tobytes())
   return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
-
-
-def _warn(message: str) -> None:
-  warnings.warn(message, PhotoWarning, stacklevel=3)

@@ -1,10 +1,10 @@
 """Photos to files: known pixels as they were, with all that the format can hold.
 
-What it cannot hold is one PhotoWarning each. Files appear whole or not at all.
+What it cannot hold is one remark each. Files appear whole or not at all.
 """
 
 import os
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +16,9 @@ from facefill_jax.filling import deep_pictures, tiff_files
 from facefill_jax.filling.photo_files import (
   PhotoError,
   PhotoFile,
-  PhotoWarning,
   image_of,
   in_8_bits,
+  warn,
 )
 
 
@@ -62,44 +62,49 @@ FORMATS = {
 
 
 def write_like(
-  path: str | os.PathLike, photo: PhotoFile, whole: np.ndarray, mask: np.ndarray
+  path: str | os.PathLike,
+  photo: PhotoFile,
+  whole: np.ndarray,
+  mask: np.ndarray,
+  remark: Callable[[str], None] = warn,
 ) -> None:
   """Writes a filled photo as its file was: mode, depth, colour profile and EXIF.
 
   Known pixels are those of the file; painted ones are opaque. What the format of the suffix cannot
-  hold is a PhotoWarning each.
+  hold is a remark each.
 
   Args:
     path: of the new file.
     photo: as it was read.
     whole: uint8 (h, w, 3): `photo.pixels` with the hole painted.
     mask: bool (h, w), True = hole.
+    remark: takes what its owner should know.
 
   Raises:
     PhotoError: see `check_output`; or it could not be written.
   """
   form = check_output(path, mask.shape)
-  pixels, is_cmyk = _painted(photo, whole, mask), photo.is_cmyk
+  pixels, is_cmyk = painted(photo, whole, mask), photo.is_cmyk
   profile, exif = photo.icc_profile, photo.exif
   if not form.lossless:
-    _warn(f"{path}: JPEG changes every pixel a little; only PNG, TIFF, BMP and WebP keep them")
+    remark(f"{path}: JPEG changes every pixel a little; only PNG, TIFF, BMP and WebP keep them")
   if pixels.dtype == np.uint16 and not form.deep:
-    _warn(f"{path}: {form.name} holds 8 bits a channel, of the photo's 16")
+    remark(f"{path}: {form.name} holds 8 bits a channel, of the photo's 16")
     pixels = in_8_bits(pixels)
   if photo.has_alpha and not form.alpha:
-    _warn(f"{path}: {form.name} holds no transparency: it is laid over grey")
-    pixels = _of_channels(whole, pixels.shape[-1] - 1)
+    remark(f"{path}: {form.name} holds no transparency: it is laid over grey")
+    pixels = of_channels(whole, pixels.shape[-1] - 1)
   if is_cmyk and not form.cmyk:
-    _warn(f"{path}: {form.name} holds no CMYK: written as RGB")
+    remark(f"{path}: {form.name} holds no CMYK: written as RGB")
     pixels, is_cmyk = whole, False
   if pixels.shape[-1] < 3 and not form.grey:
     pixels = np.concatenate([pixels[..., :1]] * 3 + [pixels[..., 1:]], axis=-1)
   same_space = _space(pixels, is_cmyk) == _space(photo.original, photo.is_cmyk)
   if profile and not (form.metadata and same_space):
-    _warn(f"{path}: {form.name} does not hold the photo's colour profile")
+    remark(f"{path}: {form.name} does not hold the photo's colour profile")
     profile = None
   if exif and not form.metadata:
-    _warn(f"{path}: {form.name} holds no EXIF data: the photo's is not kept")
+    remark(f"{path}: {form.name} holds no EXIF data: the photo's is not kept")
     exif = None
   _write(path, form, pixels, is_cmyk, profile, exif)
 
@@ -163,22 +168,28 @@ def _write_bytes(path, content: bytes) -> None:
     raise PhotoError(f"{path}: could not be written: {_why(error)}") from error
 
 
-def _painted(photo: PhotoFile, whole: np.ndarray, mask: np.ndarray) -> np.ndarray:
-  """`photo.original` with the hole of `whole`, in its own depth and channels."""
+def painted(photo: PhotoFile, whole: np.ndarray, mask: np.ndarray) -> np.ndarray:
+  """`photo.original` with the hole of `whole`, in its own depth and channels; opaque there.
+
+  Args:
+    photo: as it was read.
+    whole: uint8 (h, w, 3).
+    mask: bool (h, w), True = hole.
+  """
   pixels = photo.original.copy()
   colours = 4 if photo.is_cmyk else pixels.shape[-1] - photo.has_alpha
   deep = pixels.dtype == np.uint16
   if photo.is_cmyk:
     paint = np.array(Image.fromarray(whole).convert("CMYK"))
   else:
-    paint = _of_channels(whole, colours)
+    paint = of_channels(whole, colours)
   pixels[mask, :colours] = paint[mask].astype(pixels.dtype) * (257 if deep else 1)
   if photo.has_alpha:
     pixels[mask, -1] = np.iinfo(pixels.dtype).max
   return pixels
 
 
-def _of_channels(rgb: np.ndarray, channels: int) -> np.ndarray:
+def of_channels(rgb: np.ndarray, channels: int) -> np.ndarray:
   """uint8 (h, w, 3) as it is for 3 channels, as grey (h, w, 1) for 1."""
   return rgb if channels == 3 else np.array(Image.fromarray(rgb).convert("L"))[..., None]
 
@@ -190,7 +201,3 @@ def _space(pixels: np.ndarray, is_cmyk: bool) -> str:
 
 def _why(error: Exception) -> str:
   return getattr(error, "strerror", None) or str(error)
-
-
-def _warn(message: str) -> None:
-  warnings.warn(message, PhotoWarning, stacklevel=3)

@@ -23,9 +23,9 @@ _BEGINNINGS = (
 )
 
 
-def kind_of(path: str | os.PathLike) -> str:
-  """ "an AVIF picture", ...; "" if the beginning of the file says nothing."""
-  with open(path, "rb") as file:
+def kind_of(source: str | os.PathLike | bytes) -> str:
+  """ "an AVIF picture", ...; "" if the beginning of a file, or of its content, says nothing."""
+  with io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb") as file:
     head = file.read(_HEAD)
     if head[:4] in (b"II*\x00", b"MM\x00*"):
       return _kind_of_tiff(file)

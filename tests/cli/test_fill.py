@@ -1,6 +1,8 @@
 """`facefill fill` from file to file: bytes, exit codes, and one line for each mistake."""
 
 import errno
+import io
+import json
 import os
 import signal
 import subprocess
@@ -14,9 +16,14 @@ import tiny_model
 from PIL import Image
 
 import facefill_jax
-from facefill_jax.cli import fill, main
+from facefill_jax.cli import filling, main
 from facefill_jax.filling import deep_pictures, model_files, photo_files
 from facefill_jax.filling.pipeline import FaceFillPipeline
+
+SAID = (
+  "hole: 16.3 % of the photo, 2 regions\n"
+  "warning: no face was found at the hole: it is filled from the picture around it\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +35,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pipeline(model):
-  return FaceFillPipeline.from_directory(model)
+  return FaceFillPipeline.from_pretrained(model)
 
 
 @pytest.fixture
@@ -47,7 +54,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_without_a_model_it_is_the_package_s(folder, monkeypatch, pipeline, capsys):
   asked = []
-  monkeypatch.setattr(fill, "_pipeline", lambda directory: asked.append(directory) or pipeline)
+  monkeypatch.setattr(filling, "load", lambda directory, **_: asked.append(directory) or pipeline)
   for more in ([], ["--model", "pretrained"]):
     assert main(["fill", "photo.png", "mask.png", "--overwrite", *more]) == 0
   (folder / "pretrained").mkdir()  # somebody's own
@@ -58,7 +65,7 @@ def test_without_a_model_it_is_the_package_s(folder, monkeypatch, pipeline, caps
 @pytest.fixture
 def warm(monkeypatch, pipeline, model):
   """Commands share one compiled pipeline."""
-  monkeypatch.setattr(fill, "_pipeline", lambda directory: pipeline)
+  monkeypatch.setattr(filling, "load", lambda directory, **_: pipeline)
   return ["--model", str(model)]
 
 
@@ -82,7 +89,7 @@ def failed(capsys, code, argv, *words):
 def test_fills_from_file_to_file(folder, warm, capsys):
   assert main(["fill", "photo.png", "mask.png", *warm]) == 0
   said = capsys.readouterr()
-  assert said.err == "hole: 16.3 % of the photo, 2 regions\nwrote photo.filled.png\n"
+  assert said.err == SAID + "wrote photo.filled.png\n"
   assert said.out == ""
   photo, whole, mask = pixels("photo.png"), pixels("photo.filled.png"), pixels("mask.png")
   np.testing.assert_array_equal(whole[~mask], photo[~mask])
@@ -114,7 +121,7 @@ def test_a_saved_layout_can_be_edited_and_given_back(folder, warm):
   edited.save("edited.png")
   given = [*command, "--layout", "edited.png", "--save-layout", "used.png", "-o", "b.png"]
   assert main(given) == 0
-  assert (pixels("used.png")[20:61, 40:90] == 13).all()
+  assert (pixels("used.png")[22:59, 42:88] == 13).all()
   assert (pixels("a.png") != pixels("b.png")).any()
 
 
@@ -174,10 +181,10 @@ def test_a_full_disk_is_one_line(folder, warm, capsys, monkeypatch):
 
 
 def test_ctrl_c_is_one_line_and_exit_130(folder, warm, capsys, monkeypatch):
-  def interrupted(directory):
+  def interrupted(directory, **_):
     raise KeyboardInterrupt
 
-  monkeypatch.setattr(fill, "_pipeline", interrupted)
+  monkeypatch.setattr(filling, "load", interrupted)
   before = signal.getsignal(signal.SIGINT)
   try:
     assert main(["fill", "photo.png", "mask.png", *warm]) == 130
@@ -216,10 +223,62 @@ def test_jpeg_is_warned_about_and_files_are_not_overwritten(folder, warm, capsys
     (["photo.png", "mask.png", "-o", "no/out.png"], ("no such folder",)),
     (["photo.png", "mask.png", "--save-layout", "l.jpg"], ("l.jpg", ".png")),
     (["photo.png", "mask.png", "-o", "a.png", "--save-layout", "a.png"], ("both",)),
+    (["photo.png", "mask.png", "--seeds", "3-1"], ("--seeds", "3-1", "0-3")),
+    (["photo.png", "mask.png", "--seeds", "0-99"], ("64 at most",)),
+    (["photo.png", "mask.png", "--eyes", "1,2,3"], ("--eyes", "4 numbers")),
+    (["photo.png", "mask.png", "--eyes", "1,2,3,4", "--face-box", "1,2,3,4"], ("not both",)),
+    (["-", "mask.png", "--seeds", "0-1"], ("-o FILE is needed",)),
   ],
 )
 def test_usage_errors_exit_2(folder, warm, capsys, arguments, words):
   failed(capsys, 2, ["fill", *arguments, *warm], *words)
+
+
+def test_several_seeds_become_files_and_a_grid(folder, warm, capsys):
+  assert main(["fill", "photo.png", "mask.png", *warm, "--seeds", "2-4", "--json"]) == 0
+  fills = [pixels(f"photo.filled-{seed}.png") for seed in (2, 3, 4)]
+  assert (fills[0] != fills[1]).any() and (fills[1] != fills[2]).any()
+  assert main(["fill", "photo.png", "mask.png", *warm, "--seed", "3", "-o", "one.png"]) == 0
+  np.testing.assert_array_equal(pixels("one.png"), fills[1])
+  grid = pixels("photo.grid.png")
+  assert grid.shape == (2 * 97, 2 * 131, 3)
+  np.testing.assert_array_equal(grid[97:, :131], fills[2])
+  report = json.loads((folder / "photo.json").read_text())
+  assert [one["seed"] for one in report["filled"]] == [2, 3, 4]
+  assert report["hole"] == pytest.approx(0.163, abs=1e-3) and report["squares"]
+  assert "no face" in report["warnings"][0]
+
+
+@pytest.mark.parametrize("stdin", ["photo.png", "mask.png"])
+def test_standard_input_and_output(folder, warm, monkeypatch, capsysbinary, stdin):
+  assert main(["fill", "photo.png", "mask.png", *warm, "-o", "file.png"]) == 0
+  given = ["-" if name == stdin else name for name in ("photo.png", "mask.png")]
+  monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO((folder / stdin).read_bytes())))
+  capsysbinary.readouterr()
+  assert main(["fill", *given, *warm, "-o", "-"]) == 0
+  assert capsysbinary.readouterr().out == (folder / "file.png").read_bytes()
+
+
+def test_other_conventions_of_masks(folder, warm):
+  assert main(["fill", "photo.png", "mask.png", *warm, "-o", "white.png"]) == 0
+  mask = pixels("mask.png")
+  Image.fromarray(~mask).save("black.png")
+  rgba = np.dstack([pixels("photo.png"), np.where(mask, 0, 255).astype(np.uint8)])
+  Image.fromarray(rgba).save("clear.png")
+  for name, convention in (("black.png", "black-hole"), ("clear.png", "alpha")):
+    command = ["fill", "photo.png", name, *warm, "--mask-convention", convention]
+    assert main([*command, "-o", f"as-{name}"]) == 0
+    assert (folder / f"as-{name}").read_bytes() == (folder / "white.png").read_bytes()
+
+
+def test_where_the_face_is_may_be_said(folder, warm, capsys):
+  command = ["fill", "photo.png", "mask.png", *warm, "--json"]
+  assert main([*command, "--eyes", "50,40,80,40", "-o", "eyes.png"]) == 0
+  square = json.loads((folder / "eyes.json").read_text())["squares"][0]
+  assert square["is_face"] and square["angle"] == 0 and abs(square["size"] - 30 / 0.243) <= 1
+  assert main([*command, "--face-box", "40,20,90,80", "-o", "box.png"]) == 0
+  assert json.loads((folder / "box.json").read_text())["squares"][0]["is_face"]
+  assert (pixels("eyes.png") != pixels("box.png")).any()
 
 
 def test_unknown_verbs_exit_2(folder, capsys):
@@ -250,7 +309,8 @@ def test_bad_input_exits_3(folder, warm, capsys):
   Image.fromarray(long).save("long.png")
   long[0, 100:-100] = 255
   Image.fromarray(long).save("wide.png")
-  failed(capsys, 3, ["fill", "long.png", "wide.png", *warm], "11800 x 11800", "smaller")
+  whole = ["fill", "long.png", "wide.png", *warm, "--align", "none"]
+  failed(capsys, 3, whole, "11800 x 11800", "smaller")
   bad_layout = ["fill", "photo.png", "mask.png", *warm, "--layout", "grey.png"]
   failed(capsys, 3, bad_layout, "grey.png", "0..19")
   assert not list(folder.glob("*.filled.png"))
@@ -276,10 +336,10 @@ def test_verbose_shows_the_traceback(folder, warm, capsys):
 
 
 def test_a_bug_is_one_line_and_exit_1(folder, warm, capsys, monkeypatch):
-  def broken(directory):
+  def broken(directory, **_):
     raise RuntimeError("two\nlines")
 
-  monkeypatch.setattr(fill, "_pipeline", broken)
+  monkeypatch.setattr(filling, "load", broken)
   failed(capsys, 1, ["fill", "photo.png", "mask.png", *warm], "RuntimeError: two lines", "-v")
 
 
@@ -304,5 +364,5 @@ def test_as_a_program_without_tensorflow(folder, model, warm):
     [sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=300
   )
   assert ran.returncode == 0, ran.stderr
-  assert ran.stderr == "hole: 16.3 % of the photo, 2 regions\nwrote there.png\n"
+  assert ran.stderr == SAID + "wrote there.png\n"
   assert (folder / "here.png").read_bytes() == (folder / "there.png").read_bytes()

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from facefill_jax import images
-from facefill_jax.filling.frame import LARGEST, Frame, FrameError, _push_pull, square_frame
+from facefill_jax.filling.frame import LARGEST, Frame, FrameError, square_frame
 from facefill_jax.labels import VOID
 
 RNG = np.random.default_rng(0)
@@ -117,16 +116,6 @@ def test_paste_takes_from_the_filling_what_is_wrong_where_the_photo_is_known():
   assert np.abs(darker - whole).max() <= 1
   assert np.abs(whole - painted)[mask].max() <= 16  # beside the painted square's edge
   np.testing.assert_allclose(whole[46:50, 46:50], painted[46:50, 46:50], atol=3)
-
-
-@pytest.mark.parametrize("size", [(64, 32), (21, 33)])
-@pytest.mark.parametrize("share", [0.1, 0.7, 0.98])
-def test_the_seam_is_the_membrane(share, size):
-  values = RNG.uniform(-1, 1, (*size, 3)).astype(np.float32)
-  mask = RNG.random((*size, 1)) < share
-  known = 1 - mask.astype(np.float32)
-  want = images.membrane(values[None], mask[None])[0]
-  np.testing.assert_allclose(_push_pull(values * known, known[..., 0]), want, atol=1e-5)
 
 
 def test_paste_at_the_same_size_is_exact():

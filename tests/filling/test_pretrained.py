@@ -25,7 +25,7 @@ def test_its_card_says_what_it_must():
 
 @pytest.mark.slow
 def test_it_fills_and_leaves_the_rest():
-  pipeline = FaceFillPipeline.from_directory(facefill_jax.PRETRAINED)
+  pipeline = FaceFillPipeline.from_pretrained(facefill_jax.PRETRAINED)
   photo = faces.DrawnFaces(256)[7]["photo"]
   mask = np.zeros((256, 256), bool)
   mask[80:200, 60:160] = True
@@ -42,7 +42,7 @@ def test_a_program_for_few_photos_gives_the_same():
   mask = np.zeros((256, 256), bool)
   mask[100:220, 40:200] = True
   for_many, for_few = (
-    FaceFillPipeline.from_directory(facefill_jax.PRETRAINED, few_photos=few)(photo, mask)
+    FaceFillPipeline.from_pretrained(facefill_jax.PRETRAINED, few_photos=few)(photo, mask)
     for few in (False, True)
   )
   assert np.abs(for_many.whole.astype(int) - for_few.whole).max() <= 1
