@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from facefill_jax.data import mask_pictures
 from facefill_jax.filling import layout_files, photo_files, photo_output
 from facefill_jax.filling.photo_files import PhotoError, PhotoFile
 
@@ -72,12 +73,14 @@ def read_given_mask(
 
   Raises:
     PhotoError: it cannot be used: which, and why; see `photo_files.read_mask`.
+    ValueError: an unknown convention.
   """
+  mask_pictures.check_convention(convention)
   if isinstance(mask, np.ndarray):
     if mask.ndim == 3 and mask.shape[-1] == 1:
       mask = mask[..., 0]
     if mask.dtype == np.bool_:
-      mask, convention = Image.fromarray(mask), "white_hole"
+      mask, convention = Image.fromarray(mask), mask_pictures.WHITE_HOLE
     else:
       mask = photo_files.image_of(_bytes_of(mask, "the mask"))
   elif not isinstance(mask, str | os.PathLike | bytes | Image.Image):

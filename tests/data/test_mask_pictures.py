@@ -132,3 +132,25 @@ def test_inverted_masks_are_noticed():
     read_mask(content(~HOLE), "m.png")
   columns = np.arange(100).reshape(10, 10) % 10 < 7  # 70 %, but half of the border
   assert mask_pictures.check_hole(columns, "m") == []
+
+
+def test_other_conventions():
+  hole = np.zeros((20, 30), bool)
+  hole[3:9, 4:20] = True
+  black = Image.fromarray(~hole)
+  clear = Image.fromarray(np.where(hole, 0, 255).astype(np.uint8))
+  photo = Image.fromarray(np.full((20, 30, 3), 77, np.uint8))
+  photo.putalpha(clear)
+  for picture, convention in ((black, "black_hole"), (photo, "alpha")):
+    mask, remarks = mask_pictures.examine_mask(picture, "m", convention=convention)
+    np.testing.assert_array_equal(mask, hole)
+    assert not remarks
+  for picture, convention, words in (
+    (Image.new("L", (30, 20), 255), "black_hole", r"no hole; black \(0\.\.127\) is the hole"),
+    (Image.new("RGB", (30, 20)), "alpha", "no hole; what is transparent is the hole"),
+    (Image.new("RGBA", (30, 20)), "alpha", "100.0 % of the mask is hole; transparent = hole here"),
+  ):
+    with pytest.raises(ValueError, match=words):
+      mask_pictures.examine_mask(picture, "m", convention=convention)
+  with pytest.raises(ValueError, match="'white' is not one of white_hole, black_hole, alpha"):
+    mask_pictures.check_convention("white")

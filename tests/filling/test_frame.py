@@ -147,3 +147,90 @@ def test_a_hole_along_a_panorama_is_refused_before_memory_is_taken():
   assert square_frame(2, LARGEST + 1, hole(2, LARGEST + 1, 0, 1, 0, LARGEST)).size == LARGEST
   with pytest.raises(FrameError, match="10001 x 10001"):
     square_frame(2, LARGEST + 1, hole(2, LARGEST + 1, 0, 1, 0, LARGEST + 1))
+
+
+TURNED = [Frame(20, 30, 60, 25.0), Frame(-10, 60, 64, -40.0), Frame(30, 10, 40, 90.0)]
+
+
+def smooth(height, width):
+  """Colours that change slowly: what interpolation leaves as it is."""
+  y, x = np.mgrid[:height, :width]
+  waves = [128 + 90 * np.sin(x / 14 + i) * np.cos(y / 17 + 2 * i) for i in range(3)]
+  return np.stack(waves, -1).astype(np.uint8)
+
+
+def test_a_turned_frame_shows_what_leans_upright():
+  pixels = np.zeros((100, 100, 3), np.uint8)
+  at = Frame(20, 20, 60, 30.0).to_photo(np.array([[0.5, 0.2]]))[0]
+  pixels[round(at[1]), round(at[0])] = 255
+  cells, hole = Frame(20, 20, 60, 30.0).crop(pixels, np.zeros((100, 100), bool), 60)
+  row, column = np.unravel_index(cells[..., 0].argmax(), hole.shape)
+  assert abs(row - 12) <= 1 and abs(column - 30) <= 1 and not hole.any()
+  quarter = Frame(20, 20, 60, 90.0).crop(smooth(100, 100), np.zeros((100, 100), bool), 60)[0]
+  np.testing.assert_array_equal(quarter, np.rot90(smooth(100, 100)[20:80, 20:80]))
+
+
+@pytest.mark.parametrize("frame", TURNED)
+@pytest.mark.parametrize("resolution", [32, 64])
+def test_a_turned_frame_brings_back_what_it_showed(frame, resolution):
+  pixels, mask = smooth(90, 140), np.zeros((90, 140), bool)
+  region = frame.region(mask.shape)
+  cells, _ = frame.crop(pixels, mask, resolution)
+  whole = frame.paste(np.zeros_like(pixels), region, cells)
+  inner = region & Frame(frame.top + 6, frame.left + 6, frame.size - 12, frame.angle).region(
+    (90, 140)
+  )
+  assert inner.sum() > 500
+  apart = np.abs(whole.astype(int) - pixels)[inner[:, :]]
+  assert (whole[~region] == 0).all() and apart.mean() < 6
+
+
+@pytest.mark.parametrize("frame", TURNED)
+def test_pixels_under_the_mask_have_no_say_in_a_turned_frame(frame):
+  mask = np.random.default_rng(1).random((90, 140)) < 0.05
+  pixels, other = noise(90, 140, 3), noise(90, 140, 3, seed=9)
+  other[~mask] = pixels[~mask]
+  a, b = frame.crop(pixels, mask, 48), frame.crop(other, mask, 48)
+  np.testing.assert_array_equal(a[0], b[0])
+  np.testing.assert_array_equal(a[1], b[1])
+  filled = noise(48, 48, 3, seed=3)
+  paint = mask & frame.region(mask.shape)
+  one, two = frame.paste(pixels, mask, filled, paint), frame.paste(other, mask, filled, paint)
+  np.testing.assert_array_equal(one[paint], two[paint])
+  np.testing.assert_array_equal(one[~paint], pixels[~paint])
+
+
+@pytest.mark.parametrize("frame", TURNED)
+def test_every_cell_that_a_hole_reaches_is_hole(frame):
+  mask = hole(90, 140, 40, 44, 50, 90)
+  pixels = np.full((90, 140, 3), 200, np.uint8)
+  pixels[mask] = 0
+  cells, holes = frame.crop(pixels, mask, frame.size)
+  inside = frame.crop_labels(np.zeros((90, 140), np.uint8), frame.size) == 0
+  assert (cells[~holes] == 200).all() and holes[~inside].all() and 0 < (~holes).sum()
+
+
+@pytest.mark.parametrize("frame", TURNED)
+def test_labels_in_a_turned_frame(frame):
+  ids = np.random.default_rng(3).integers(0, 19, (12, 12), np.uint8)
+  whole = frame.paste_labels(ids, (90, 140))
+  np.testing.assert_array_equal(whole != VOID, frame.region((90, 140)))
+  back = frame.crop_labels(whole, 12)
+  inside = back != VOID
+  assert inside.mean() > 0.4 and (back == ids)[inside].mean() > 0.95
+
+
+def test_a_turned_frame_outside_the_photo_shows_nothing():
+  far = Frame(500, 500, 40, 20.0)
+  assert not far.region((90, 140)).any()
+  cells, holes = far.crop(noise(90, 140, 3), np.zeros((90, 140), bool), 16)
+  assert holes.all() and not cells.any()
+  assert (far.paste_labels(np.zeros((4, 4), np.uint8), (90, 140)) == VOID).all()
+
+
+def test_only_what_is_to_be_painted_is():
+  pixels, mask = noise(40, 40, 3), hole(40, 40, 5, 35, 5, 35)
+  paint = hole(40, 40, 10, 20, 10, 20)
+  whole = Frame(8, 8, 16).paste(pixels, mask, np.full((16, 16, 3), 250, np.uint8), paint)
+  assert (whole[paint] == 250).all()
+  np.testing.assert_array_equal(whole[~paint], pixels[~paint])

@@ -1,111 +1,172 @@
-"""The pipeline on real (tiny, untrained) networks: what it promises whatever the weights are."""
+"""FaceFillPipeline: whatever kind a photo comes in, it goes out so, with its known pixels."""
+
+import io
 
 import numpy as np
 import pytest
 import tiny_model
+from PIL import Image
 
-from facefill_jax.filling import model_files
-from facefill_jax.filling.frame import Frame
+import facefill_jax
+from facefill_jax.filling import model_directory, model_files
+from facefill_jax.filling.photo_files import PhotoError
 from facefill_jax.filling.pipeline import FaceFillPipeline
-from facefill_jax.labels import VOID
+from facefill_jax.labels import PALETTE, VOID
+
+RNG = np.random.default_rng(0)
+PHOTO = RNG.integers(0, 256, (80, 100, 3), np.uint8)
+MASK = np.zeros((80, 100), bool)
+MASK[20:50, 30:70] = True
 
 
 @pytest.fixture(scope="module")
-def pipeline():
+def pipe():
   return FaceFillPipeline(tiny_model.filler())
 
 
-def noise(*shape, seed=0):
-  return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
-def box(height, width, top, bottom, left, right):
-  mask = np.zeros((height, width), bool)
-  mask[top:bottom, left:right] = True
-  return mask
-
-
 @pytest.fixture(scope="module")
-def example():
-  return noise(97, 131, 3), box(97, 131, 20, 61, 40, 90)
+def filled(pipe):
+  return pipe(PHOTO, MASK).images[0]
+
+
+def test_arrays_come_back_as_arrays(filled):
+  assert filled.shape == PHOTO.shape and filled.dtype == np.uint8
+  np.testing.assert_array_equal(filled[~MASK], PHOTO[~MASK])
+  assert (filled[MASK] != PHOTO[MASK]).mean() > 0.5
+
+
+def as_png(array, mode=None):
+  content = io.BytesIO()
+  Image.fromarray(array, mode).save(content, format="PNG")
+  return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["path", "bytes", "pillow"])
+@pytest.mark.parametrize("mask_kind", ["path", "bytes", "pillow", "uint8", "float"])
+def test_paths_bytes_and_pictures_are_the_same(pipe, filled, tmp_path, kind, mask_kind):
+  def given(array, how):
+    (tmp_path / "x.png").write_bytes(as_png(array))
+    return {
+      "path": lambda: str(tmp_path / f"{array.ndim}.png"), "bytes": lambda: as_png(array),
+      "pillow": lambda: Image.fromarray(array), "uint8": lambda: array.astype(np.uint8) * 255,
+      "float": lambda: array.astype(np.float32),
+    }[how]()  # fmt: skip
+
+  (tmp_path / "3.png").write_bytes(as_png(PHOTO))
+  (tmp_path / "2.png").write_bytes(as_png(MASK))
+  [picture] = pipe(given(PHOTO, kind), given(MASK, mask_kind)).images
+  assert isinstance(picture, Image.Image) and picture.mode == "RGB"
+  np.testing.assert_array_equal(np.array(picture), filled)
+
+
+GREY = PHOTO[..., 0]
+ARRAYS = {
+  "grey": GREY,
+  "grey, one channel": GREY[..., None],
+  "16 bits": PHOTO.astype(np.uint16) * 257 + 3,
+  "16 bits, grey": GREY.astype(np.uint16) * 257 + 3,
+  "alpha": np.dstack([PHOTO, GREY]),
+  "floats": PHOTO.astype(np.float32) / 255 + np.float32(1e-4) * (PHOTO < 255),
+  "doubles, grey": GREY / 255 * 0.999,
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_what_goes_in_comes_out(pipe, name):
+  array = np.minimum(ARRAYS[name], 1) if ARRAYS[name].dtype.kind == "f" else ARRAYS[name]
+  before = array.copy()
+  [whole] = pipe(array, MASK).images
+  assert whole.shape == array.shape and whole.dtype == array.dtype
+  np.testing.assert_array_equal(whole[~MASK], before[~MASK])
+  np.testing.assert_array_equal(array, before)
+  assert (whole[MASK] != before[MASK]).mean() > 0.5
+  if name == "alpha":
+    assert (whole[MASK][:, 3] == 255).all()
+  if array.dtype.kind == "f":
+    assert whole.min() >= 0 and whole.max() <= 1 and len(np.unique(whole[MASK])) > 20
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGBA", "P", "CMYK", "1", "I;16"])
+def test_pictures_keep_their_mode(pipe, mode):
+  picture = Image.fromarray(PHOTO).convert("L" if mode == "I;16" else mode)
+  if mode == "I;16":
+    picture = Image.fromarray(np.array(picture).astype(np.uint16) * 256)
+  [whole] = pipe(picture, MASK).images
+  expected = {"P": "RGB", "1": "L"}.get(mode, mode)
+  assert whole.mode == expected
+  known = picture.convert(expected) if mode in "P1" else picture
+  np.testing.assert_array_equal(np.array(whole)[~MASK], np.array(known)[~MASK])
+
+
+def test_the_kind_that_goes_out_may_be_chosen(pipe, filled):
+  assert isinstance(pipe(PHOTO, MASK, output_type="pil").images[0], Image.Image)
+  np.testing.assert_array_equal(pipe(as_png(PHOTO), MASK, output_type="np").images[0], filled)
+
+
+def test_several_photos_seeds_and_what_is_said(pipe, filled):
+  told = []
+  other = np.ascontiguousarray(PHOTO[:, ::-1])
+  out = pipe(
+    [PHOTO, other], [MASK, MASK], seed=4, num_images=2, callback=lambda *at: told.append(at)
+  )
+  assert out.seeds == [4, 5, 4, 5] and len(out.images) == len(out.layouts) == len(out.boxes) == 4
+  assert told[-1] == (2, 2)
+  np.testing.assert_array_equal(out.images[1], pipe(PHOTO, MASK, seed=5).images[0])
+  np.testing.assert_array_equal(out.images[2][~MASK], other[~MASK])
+  assert all("no face was found" in said[-1] for said in out.warnings)
+
+
+def test_a_layout_is_predicted_edited_and_followed(pipe):
+  layout = pipe.predict_layout(PHOTO, MASK)
+  assert layout.shape == MASK.shape and layout.dtype == np.uint8
+  wish = np.full_like(layout, VOID)
+  wish[25:45, 35:65] = 13
+  followed = pipe(PHOTO, MASK, layout=wish)
+  assert (followed.layouts[0][28:42, 38:62] == 13).all()
+  painted = Image.fromarray(PALETTE[wish])
+  again = pipe(PHOTO, MASK, layout=painted)
+  np.testing.assert_array_equal(again.images[0], followed.images[0])
 
 
 @pytest.mark.parametrize(
-  ("size", "hole"),
+  ("image", "mask", "options", "error", "message"),
   [
-    ((97, 131), (20, 61, 40, 90)),
-    ((131, 97), (0, 40, 50, 97)),
-    ((33, 45), (5, 20, 7, 30)),  # smaller than the model's resolution
-    ((64, 64), (10, 30, 10, 30)),
-    ((50, 151), (10, 40, 3, 140)),  # a hole wider than the short side
-    ((1, 200), (0, 1, 30, 60)),
+    (7, MASK, {}, PhotoError, "the photo is a int; valid: a path, bytes"),
+    (PHOTO[None], MASK, {}, PhotoError, r"shape \(1, 80, 100, 3\)"),
+    (PHOTO.astype(np.int64), MASK, {}, PhotoError, "int64; valid: uint8, uint16, floats"),
+    (PHOTO.astype(np.float32), MASK, {}, PhotoError, "not all of them in 0..1"),
+    (b"no picture", MASK, {}, PhotoError, "the photo: not an image"),
+    ("nowhere.png", MASK, {}, PhotoError, "nowhere.png: no such file"),
+    (PHOTO, MASK[:40], {}, PhotoError, "the mask: the mask is 100 x 40, the photo 100 x 80"),
+    (PHOTO, None, {}, PhotoError, "the mask is a NoneType"),
+    (PHOTO, ~MASK & False, {}, PhotoError, "nothing to fill"),
+    (PHOTO, MASK, {"mask_convention": "red"}, ValueError, "not one of white_hole, black_hole"),
+    (PHOTO, MASK, {"output_type": "pt"}, ValueError, "not one of pil, np"),
+    (PHOTO, MASK, {"num_images": 0}, ValueError, "num_images"),
+    (PHOTO, MASK, {"layout": PHOTO[..., 0] / 255}, PhotoError, "the layout is float64"),
+    (PHOTO, MASK, {"layout": np.full(MASK.shape, 77)}, PhotoError, "label 77"),
+    ([PHOTO, PHOTO], MASK, {}, ValueError, "mask_image: 1 for 2 photos"),
   ],
 )
-def test_known_pixels_are_untouched_and_the_hole_is_filled(pipeline, size, hole):
-  photo, mask = noise(*size, 3), box(*size, *hole)
-  filled = pipeline(photo, mask)
-  assert filled.whole.shape == photo.shape and filled.whole.dtype == np.uint8
-  np.testing.assert_array_equal(filled.whole[~mask], photo[~mask])
-  assert (filled.whole[mask] != photo[mask]).mean() > 0.5
-  assert filled.layout.shape == size and filled.layout.dtype == np.uint8
-  assert (filled.layout[mask] < 20).all() and filled.resolution == 64
-  assert filled.frame.contains(mask)
+def test_errors_name_what_came_and_what_is_accepted(pipe, image, mask, options, error, message):
+  with pytest.raises(error, match=message):
+    pipe(image, mask, **options)
 
 
-def test_hidden_pixels_change_no_byte(pipeline, example):
-  photo, mask = example
-  other = np.where(mask[..., None], noise(*photo.shape, seed=5), photo)
-  a, b = pipeline(photo, mask), pipeline(other, mask)
-  np.testing.assert_array_equal(a.whole, b.whole)
-  np.testing.assert_array_equal(a.layout, b.layout)
-
-
-def test_the_seed_is_the_answer(pipeline, example):
-  first = pipeline(*example, seed=3)
-  np.testing.assert_array_equal(first.whole, pipeline(*example, seed=3).whole)
-  other = pipeline(*example, seed=4)
-  assert (first.whole != other.whole).any()
-  np.testing.assert_array_equal(first.layout, other.layout)
-
-
-def test_a_given_layout_is_followed_in_the_hole_only(pipeline, example):
-  photo, mask = example
-  free = pipeline(photo, mask)
-  wish = np.full(mask.shape, 13, np.uint8)
-  given = pipeline(photo, mask, layout=wish)
-  assert (given.layout[mask] == 13).all()
-  assert (free.whole[mask] != given.whole[mask]).any()
-  far = ~box(97, 131, 18, 63, 38, 92)  # cells that hold a hole pixel follow it too
-  np.testing.assert_array_equal(given.layout[far], free.layout[far])
-  np.testing.assert_array_equal(given.whole[~mask], photo[~mask])
-  outside = np.where(mask, wish, np.uint8(4))
-  np.testing.assert_array_equal(pipeline(photo, mask, layout=outside).layout[far], free.layout[far])
-
-
-def test_void_in_a_given_layout_leaves_the_choice_to_the_model(pipeline, example):
-  photo, mask = example
-  free = pipeline(photo, mask)
-  wish = np.full(mask.shape, VOID, np.uint8)
-  wish[20:40] = 13
-  given = pipeline(photo, mask, layout=wish)
-  below = mask & (np.arange(97)[:, None] > 43)
-  np.testing.assert_array_equal(given.layout[below], free.layout[below])
-  assert (given.layout[20:38][mask[20:38]] == 13).all()
-
-
-def test_a_given_square_is_used(pipeline, example):
-  photo, mask = example
-  square = Frame(-5, 20, 90)
-  assert pipeline(photo, mask, square=square).frame == square
-  with pytest.raises(ValueError, match="does not contain"):
-    pipeline(photo, mask, square=Frame(0, 0, 50))
-
-
-def test_from_directory_gives_the_same_answers(pipeline, example, tmp_path):
-  model_files.save_model(tmp_path / "m", tiny_model.random_params(), tiny_model.CONFIG)
-  loaded = FaceFillPipeline.from_directory(tmp_path / "m")
-  assert loaded.config == tiny_model.CONFIG
-  np.testing.assert_array_equal(loaded(*example).whole, pipeline(*example).whole)
+def test_from_pretrained_and_back(pipe, filled, tmp_path, monkeypatch):
+  model_files.save_model(tmp_path / "m", tiny_model.random_params(), tiny_model.CONFIG, "a card")
+  loaded = FaceFillPipeline.from_pretrained(tmp_path / "m")
+  assert loaded.config == tiny_model.CONFIG and loaded.resolution == 64
+  np.testing.assert_array_equal(loaded(PHOTO, MASK).images[0], filled)
+  loaded.save_pretrained(tmp_path / "copy")
+  for file in (tmp_path / "m").iterdir():
+    assert (tmp_path / "copy" / file.name).read_bytes() == file.read_bytes()
+  pipe.save_pretrained(tmp_path / "new")
+  assert model_files.load_model(tmp_path / "new")[0] == tiny_model.CONFIG
+  monkeypatch.setenv("FACEFILL_MODEL", str(tmp_path / "m"))
+  assert FaceFillPipeline.from_pretrained().config == tiny_model.CONFIG
+  monkeypatch.delenv("FACEFILL_MODEL")
+  assert str(model_directory.default()) == str(facefill_jax.PRETRAINED)
 
 
 @pytest.mark.parametrize("stage", ["layout", "texture"])
@@ -114,20 +175,4 @@ def test_a_model_of_one_stage_cannot_fill(tmp_path, stage):
   model_files.save_model(tmp_path / "m", params, {**tiny_model.CONFIG, "stages_trained": [stage]})
   other = {"layout": "texture", "texture": "layout"}[stage]
   with pytest.raises(model_files.ModelError, match=f"no {other} network"):
-    FaceFillPipeline.from_directory(tmp_path / "m")
-
-
-@pytest.mark.parametrize(
-  ("photo", "mask", "layout", "message"),
-  [
-    (noise(8, 8), box(8, 8, 1, 2, 1, 2), None, "photo must be"),
-    (noise(8, 8, 3), box(8, 9, 1, 2, 1, 2), None, "mask must be"),
-    (noise(8, 8, 3), noise(8, 8), None, "mask must be bool"),
-    (noise(8, 8, 3), box(8, 8, 0, 0, 0, 0), None, "nothing to fill"),
-    (noise(8, 8, 3), box(8, 8, 1, 2, 1, 2), noise(8, 9), "layout must be"),
-    (noise(8, 8, 3), box(8, 8, 1, 2, 1, 2), np.full((8, 8), 20, np.uint8), "label 20"),
-  ],
-)
-def test_bad_arrays_are_refused(pipeline, photo, mask, layout, message):
-  with pytest.raises(ValueError, match=message):
-    pipeline(photo, mask, layout=layout)
+    FaceFillPipeline.from_pretrained(tmp_path / "m")
