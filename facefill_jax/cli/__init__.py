@@ -21,10 +21,11 @@ def main(argv: list[str] | None = None) -> int:
     The exit code: 0 ok, 1 a bug of ours, 2 usage, 3 input, 4 model, 5 some of many failed, 130
     cancelled. A failure is one line on stderr, and a traceback before it if the verb was given -v.
   """
-  options = {"verbose": False}
+  argv, options = sys.argv[1:] if argv is None else argv, {"verbose": False}
   try:
     with notices.printed():
-      result = _commands().main(argv, prog_name="facefill", standalone_mode=False, obj=options)
+      commands = _commands(only_doctor=argv[:1] == ["doctor"])
+      result = commands.main(argv, prog_name="facefill", standalone_mode=False, obj=options)
     return result if isinstance(result, int) else 0
   except click.exceptions.NoArgsIsHelpError as error:
     error.show()  # many lines, and wanted
@@ -40,30 +41,27 @@ def main(argv: list[str] | None = None) -> int:
     return failures.exit_code(error)
 
 
-def _commands() -> click.Group:
-  """All verbs. Imported here, so that Ctrl-C at any time is one line."""
-  from facefill_jax.cli import (
-    batch,
-    data,
-    demo,
-    doctor,
-    eval,
-    export,
-    fill,
-    layout,
-    masks,
-    weights,
-  )
+def _commands(only_doctor: bool = False) -> click.Group:
+  """All verbs; or doctor, which must start where a library that the others import is broken.
+
+  Imported here, so that Ctrl-C at any time is one line.
+  """
+  from facefill_jax.cli import doctor
 
   @click.group(context_settings={"help_option_names": ["-h", "--help"]})
   @click.version_option(__version__, prog_name="facefill")
   def commands() -> None:
     """Fill holes in photos of faces."""
 
-  verbs = (
-    batch.batch, data.data, demo.demo, doctor.doctor, eval.evaluate, export.export, fill.fill,
-    layout.layout, masks.masks, weights.weights,
-  )  # fmt: skip
-  for verb in verbs:
+  for verb in (doctor.doctor, *(() if only_doctor else _others())):
     commands.add_command(verb)
   return commands
+
+
+def _others() -> tuple[click.Command, ...]:
+  from facefill_jax.cli import batch, data, demo, eval, export, fill, layout, masks, weights
+
+  return (
+    batch.batch, data.data, demo.demo, eval.evaluate, export.export, fill.fill, layout.layout,
+    masks.masks, weights.weights,
+  )  # fmt: skip

@@ -84,10 +84,11 @@ def _broken(name: str, error: Exception) -> Part:
   known = isinstance(error, InputFailure | ModelFailure)
   text = " ".join(reason(error).split()) or "no reason given"
   text = text if known else f"{type(error).__name__}: {text}"
-  return Part(
-    name, {"error": text}, (f"{name}: {text}",), (f"{name}: {text}",),
-    error.exit_code if known else 1,
-  )  # fmt: skip
+  to_do = f"{name}: {text}"
+  if isinstance(error, ImportError):
+    to_do += " (a package is broken: pip install --upgrade --force-reinstall facefill_jax)"
+  code = error.exit_code if known else 1
+  return Part(name, {"error": text}, (f"{name}: {text}",), (to_do,), code)
 
 
 def versions() -> Part:

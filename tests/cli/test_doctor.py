@@ -10,6 +10,7 @@ import pytest
 import tiny_model
 
 import facefill_jax
+from facefill_jax import cli
 from facefill_jax.cli import doctor_checks, main
 from facefill_jax.filling import filler, model_files
 
@@ -97,6 +98,17 @@ def test_what_is_broken_stops_nothing_else(model, capsys, monkeypatch):
     "to do: devices: RuntimeError: two lines",
     "to do: compile cache: RuntimeError: two lines",
   ]
+
+
+def test_it_starts_where_a_library_of_the_other_verbs_is_broken(model, capsys, monkeypatch):
+  def broken():
+    raise ImportError("libGL.so.1: cannot open")
+
+  monkeypatch.setattr(cli, "_others", broken)
+  monkeypatch.setattr(doctor_checks, "devices", broken)
+  lines = report(capsys, 1, "--model", model)
+  assert lines[-1].startswith("to do: devices: ImportError: libGL.so.1: cannot open (a package is")
+  assert main(["fill"]) == 1
 
 
 def test_a_gpu_that_jax_does_not_see():
