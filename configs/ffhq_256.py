@@ -40,6 +40,7 @@ def get_config(variant: str = "base") -> ConfigDict:
   c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
   c.model.symmetry = True  # ours: the texture network sees the face mirrored about its axis, too
   c.model.layout_resolution = 128  # side at which layouts are predicted, at most; 0: any (paper)
+  c.model.layout_sharpening = 3.0  # ours: a layout that wavers is a blur; 1: as it is (paper)
 
   c.data = ConfigDict()
   c.data.kind = "folder"  # drawn, folder, records or tfds: configs/README.md
@@ -162,6 +163,7 @@ def get_config(variant: str = "base") -> ConfigDict:
     c.size = variant
     if variant == "paper":
       c.model.layout_resolution, c.model.symmetry = 0, False
+      c.model.layout_sharpening = 1.0
   elif variant == "smoke":
     c.size, c.data.kind, c.data.about, c.data.drawn_faces = "tiny", "drawn", "drawn faces", 64
     c.batch_size, c.total_images, c.texture_starts_at_images = 8, 32, 0

@@ -42,6 +42,7 @@ def get_config(variant: str = "small") -> ConfigDict:
   c.model = ConfigDict({"attention_values": "unpooled", "class_style": True})  # ablations
   c.model.symmetry = True  # ours: the texture network sees the face mirrored about its axis, too
   c.model.layout_resolution = 128  # side at which layouts are predicted, at most; 0: any (paper)
+  c.model.layout_sharpening = 3.0  # ours: a layout that wavers is a blur; 1: as it is (paper)
 
   c.data = ConfigDict()
   c.data.kind = "folder"  # drawn, folder, records or tfds: configs/README.md

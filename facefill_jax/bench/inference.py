@@ -109,7 +109,6 @@ def arguments(batch: int, resolution: int) -> dict[str, np.ndarray]:
     "photo": made["photo"],
     "mask": made["mask"],
     "edit": np.full(shape, VOID, np.uint8),
-    "edited": np.zeros(batch, bool),
     "z": np.random.default_rng(1).standard_normal((batch, LATENT), np.float32),
   }
 

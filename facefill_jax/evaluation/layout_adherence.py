@@ -140,7 +140,7 @@ def _count(networks: Networks, params, batch, given, valid, z, no_hole) -> dict[
   asked = jnp.where(mask, jax.nn.one_hot(given, NUM_CLASSES), probabilities)
   whole = networks_lib.fill(
     networks.texture, params["texture"], photo, mask, asked, features,
-    jnp.broadcast_to(z, (len(photo), *z.shape)), jnp.zeros(len(photo), bool),
+    jnp.broadcast_to(z, (len(photo), *z.shape)), jnp.ones(len(photo), bool),
   )  # fmt: skip
   both = jnp.concatenate([whole, photo])  # the reader is compiled once
   read_from, _ = networks_lib.predict_layout(networks.layout, params["layout"], both, no_hole)

@@ -77,14 +77,14 @@ def exported_filling(
 
   Returns:
     (photo uint8 (b, h, w, 3), mask bool (b, h, w, 1), True = hole, edit uint8 (b, h, w), void where
-    nothing is asked for, edited bool (b,), z float32 (b, LATENT)) -> whole uint8 (b, h, w, 3),
+    nothing is asked for, z float32 (b, LATENT)) -> whole uint8 (b, h, w, 3),
     layout uint8 (b, h, w), class ids.
   """
   program = filling_program(networks)
   params = jax.tree.map(lambda x: np.asarray(x, np.float32), dict(params))
 
-  def fill(photo, mask, edit, edited, z):
-    return program(params, photo, mask, edit, edited, z)
+  def fill(photo, mask, edit, z):
+    return program(params, photo, mask, edit, z)
 
   (b,) = jax.export.symbolic_shape("b")
   inputs = inputs_of(b, resolution)
@@ -92,12 +92,11 @@ def exported_filling(
 
 
 def inputs_of(b, side: int) -> tuple[jax.ShapeDtypeStruct, ...]:
-  """Shapes and types of photo, mask, edit, edited and z; `b`: the batch, an integer or a symbol."""
+  """Shapes and types of photo, mask, edit and z; `b`: the batch, an integer or a symbol."""
   return (
     jax.ShapeDtypeStruct((b, side, side, 3), np.uint8),
     jax.ShapeDtypeStruct((b, side, side, 1), np.bool_),
     jax.ShapeDtypeStruct((b, side, side), np.uint8),
-    jax.ShapeDtypeStruct((b,), np.bool_),
     jax.ShapeDtypeStruct((b, LATENT), np.float32),
   )
 
@@ -128,7 +127,7 @@ with open("{JAX_FILE}", "rb") as file:
   fill = jax.jit(jax.export.deserialize(bytearray(file.read())).call)
 z = np.stack([jax.random.normal(jax.random.key(seed), ({LATENT},)) for seed in range(len(photo))])
 free = np.full(photo.shape[:3], {VOID}, np.uint8)
-whole, layout = fill(photo, mask, free, np.zeros(len(photo), bool), z)
+whole, layout = fill(photo, mask, free, z)
 np.save("whole.npy", whole)
 np.save("layout.npy", layout)
 ```

@@ -65,7 +65,6 @@ def inputs_and_outputs(b: str | int, side: int, more: str = "") -> str:
 | photo | uint8 ({b}, {side}, {side}, 3) | RGB; what is under the mask has no influence |
 | mask | bool ({b}, {side}, {side}, 1) | True = hole |
 | edit | uint8 ({b}, {side}, {side}) | class ids that the hole must follow; {VOID}: it is free |
-| edited | bool ({b},) | True: the painting sees no features that could contradict `edit` |
 | z | float32 ({b}, {LATENT}) | chance: another z is another answer |
 {more}
 | output | | |

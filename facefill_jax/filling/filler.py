@@ -217,13 +217,13 @@ class Filler:
 
   def _fill(self, requests, frames, size: int, smooth: bool):
     """The painted squares, uint8 (b, r, r, 3); class ids uint8 (b, r, r) or probabilities."""
-    side, rows = self.resolution, {name: [] for name in ("photo", "mask", "edit", "edited", "z")}
+    side, rows = self.resolution, {name: [] for name in ("photo", "mask", "edit", "z")}
     for request, frame in zip(requests, frames, strict=True):
       cells, hole = frame.crop(request.photo, request.mask, side)
-      edited, edit = request.layout_edit is not None, np.full((side, side), VOID, np.uint8)
-      if edited:
+      edit = np.full((side, side), VOID, np.uint8)
+      if request.layout_edit is not None:
         edit = frame.crop_labels(request.layout_edit, side)
-      row = (cells, hole[..., None], edit, np.array(edited), latent(request.seed))
+      row = (cells, hole[..., None], edit, latent(request.seed))
       for name, value in zip(rows, row, strict=True):
         rows[name].append(value)
     program = filling_program(self.networks, unoptimised=self._unoptimised)
@@ -258,24 +258,24 @@ def _frame_of(request: Request) -> Frame:
 
 @functools.lru_cache(maxsize=8)
 def filling_program(networks: Networks, *, looks: int = 2, unoptimised: bool = False):
-  """Both stages, jitted: (params, photo, mask, edit, edited, z, *, smooth) -> whole, layout.
+  """Both stages, jitted: (params, photo, mask, edit, z, *, smooth) -> whole, layout.
 
   looks: 2, at the photo and at its mirror image, is how this fills; 1 is there to be compared.
 
   photo uint8 (b, h, w, 3); mask bool (b, h, w, 1), True = hole; edit uint8 (b, h, w), void where
-  nothing is asked for; edited bool (b,): then F_enc is withheld, as a way around the edit; z
-  float32 (b, LATENT). Returns the whole picture, uint8 (b, h, w, 3), and the layout that guided it:
+  nothing is asked for; z float32 (b, LATENT). Returns the whole picture, uint8 (b, h, w, 3), and the layout that guided it:
   class ids uint8 (b, h, w) or, `smooth`, its probabilities (b, h, w, 20).
   """
   predict = {1: networks_lib.predict_layout, 2: networks_lib.predict_layout_twice}[looks]
 
-  def run(params, photo, mask, edit, edited, z, smooth=False):
+  def run(params, photo, mask, edit, z, smooth=False):
     photo = images.to_float(photo)
     layout, features = predict(networks.layout, params[LAYOUT], photo, mask)
     asked = jnp.logical_and(mask, (edit != VOID)[..., None])  # b h w 1
     layout = jnp.where(asked, jax.nn.one_hot(edit, NUM_CLASSES), layout)
+    seen = jnp.ones(len(photo), bool)
     whole = networks_lib.fill(
-      networks.texture, params[TEXTURE], photo, mask, layout, features, z, jnp.logical_not(edited)
+      networks.texture, params[TEXTURE], photo, mask, layout, features, z, seen
     )
     ids = jnp.argmax(layout, axis=-1).astype(jnp.uint8)
     return images.to_uint8(whole), layout if smooth else ids
@@ -286,10 +286,14 @@ def filling_program(networks: Networks, *, looks: int = 2, unoptimised: bool = F
 
 @functools.lru_cache(maxsize=8)
 def _reading(networks: Networks, *, unoptimised: bool = False):
-  """The layout stage alone, jitted: (params, photo, mask) -> probabilities (b, h, w, 20)."""
+  """The layout stage alone, jitted: (params, photo, mask) -> probabilities (b, h, w, 20).
+
+  As the network has them: a layout that guides may be sharper.
+  """
+  net = networks.layout.clone(sharpening=1.0)
 
   def run(params, photo, mask):
     photo = images.to_float(photo)
-    return networks_lib.predict_layout_twice(networks.layout, params, photo, mask)[0]
+    return networks_lib.predict_layout_twice(net, params, photo, mask)[0]
 
   return jax.jit(run, compiler_options=compile_cache.unoptimised() if unoptimised else None)

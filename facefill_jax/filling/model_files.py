@@ -36,7 +36,9 @@ from facefill_jax.models import networks
 NETWORKS = ("layout", "texture")
 _TENSOR_TYPES = ("F32", "BF16")
 # Of networks.build_networks:
-_OPTIONS = ("attention_values", "class_style", "layout_resolution", "symmetry")
+_OPTIONS = (
+  "attention_values", "class_style", "layout_resolution", "layout_sharpening", "symmetry",
+)  # fmt: skip
 CRITIC = "critic.safetensors"
 """Beside a model's networks, if anything: the critics that they were trained against, with which a
 run can go on from the model. Filling never reads it, and `pack_model` leaves it out."""

@@ -36,7 +36,7 @@ from facefill_jax.models.networks import STAGES
 from facefill_jax.models.texture_net import HEAD, LATENT, Grain
 
 _NEEDED = "jax2onnx"
-INPUTS = ("photo", "mask", "edit", "edited", "z", "noise")
+INPUTS = ("photo", "mask", "edit", "z", "noise")
 OUTPUTS = ("whole", "layout")
 
 
@@ -92,7 +92,7 @@ def filling_with_noise(networks: networks_lib.Networks, params: Mapping[str, Map
     params: {"layout": tree, "texture": tree} of arrays, which become float32.
 
   Returns:
-    (photo, mask, edit, edited, z, noise float32 (b, h, w, HEAD), standard normal) -> whole, layout.
+    (photo, mask, edit, z, noise float32 (b, h, w, HEAD), standard normal) -> whole, layout.
   """
   # Its jit remembers the program that draws the noise itself.
   program = inspect.unwrap(filling_program(networks))
@@ -100,14 +100,14 @@ def filling_with_noise(networks: networks_lib.Networks, params: Mapping[str, Map
     name: jax.tree.map(lambda x: np.asarray(x, np.float32), params[name]) for name in STAGES
   }
 
-  def fill(photo, mask, edit, edited, z, noise):
+  def fill(photo, mask, edit, z, noise):
     def given(method, arguments, options, context):
       if isinstance(context.module, Grain) and context.method_name == "draw":
         return noise
       return method(*arguments, **options)
 
     with nn.intercept_methods(given):
-      return program(params, photo, mask, edit, edited, z)
+      return program(params, photo, mask, edit, z)
 
   return fill
 
@@ -139,7 +139,6 @@ inputs = {{
   "photo": photo,
   "mask": mask,
   "edit": np.full(photo.shape[:3], {VOID}, np.uint8),
-  "edited": np.zeros(len(photo), bool),
   "z": chance.standard_normal((len(photo), {LATENT}), np.float32),
   "noise": chance.standard_normal((*photo.shape[:3], {HEAD}), np.float32),
 }}

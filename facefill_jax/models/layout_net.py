@@ -26,6 +26,9 @@ class LayoutNet(nn.Module):
     resolution: the side at which the network looks at most: of larger photos it sees a smaller
       picture (`images.shrink_known`), and what it says is enlarged. Layouts are smooth; at 256 px
       this is a quarter of the work at 128. 0: any side, as the paper has it.
+    sharpening: the power that predicted probabilities are raised to before they guide a filling,
+      see `networks.predict_layout`. Where the network wavers, the mean of what it might be is a
+      blur; with 3 it is mostly one of them.
     remat: see `layers.recomputed`.
   """
 
@@ -37,6 +40,7 @@ class LayoutNet(nn.Module):
   fused: int
   decoder: tuple[int, ...]
   resolution: int = 0
+  sharpening: float = 1.0
   dtype: jnp.dtype = jnp.float32
   remat: bool = False
 

@@ -72,27 +72,30 @@ def build_networks(
   attention_values: str = "unpooled",
   class_style: bool = True,
   layout_resolution: int = 0,
+  layout_sharpening: float = 1.0,
   symmetry: bool = False,
   remat: bool = False,
 ) -> Networks:
   """The networks of a size in SIZES, computing in `dtype` (parameters are float32).
 
-  `symmetry` is TextureNet's, and `layout_resolution` LayoutNet's: the side at which it looks at
-  most; 0: any.
+  `symmetry` is TextureNet's; `layout_resolution` (the side at which it looks at most; 0: any) and
+  `layout_sharpening` are LayoutNet's.
   With `remat`, training keeps less and computes more: see `models.layers.recomputed`.
 
   Raises:
-    ValueError: an unknown size, dtype or kind of attention values, or a layout resolution that is
-      not 0 or a multiple of 32 from 64 up.
+    ValueError: an unknown size, dtype or kind of attention values, a layout resolution that is not
+      0 or a multiple of 32 from 64 up, or a sharpening below 1.
   """
   n, d = choose("size", size, SIZES), choose("dtype", dtype, DTYPES)
   choose("attention_values", attention_values, {"unpooled": 0, "pooled": 0, "none": 0})
   check_layout_resolution(layout_resolution)
+  if layout_sharpening < 1:
+    raise ValueError(f"layout_sharpening must be 1 or more, got {layout_sharpening}")
   width, layers, heads = n.vit
   return Networks(
     layout=LayoutNet(
       n.stem, n.widths, width, layers, heads, n.widths[-1], n.decoder,
-      resolution=layout_resolution, dtype=d, remat=remat,
+      resolution=layout_resolution, sharpening=layout_sharpening, dtype=d, remat=remat,
     ),
     texture=TextureNet(
       n.stem, n.widths, n.middle, n.decoder, n.attention, n.max_keys, n.style_width,
@@ -153,8 +156,11 @@ def key(seed: int = 0) -> jax.Array:
 def predict_layout(
   net: LayoutNet, params: dict, photo: Photo, mask: Mask
 ) -> tuple[Layout, Features]:
-  """Probabilities of the whole face's layout, float32 (b, h, w, 20), and F_enc."""
-  return _enlarged(net, photo, *_look(net, params, photo, mask))
+  """The layout of the whole face that guides a filling, float32 (b, h, w, 20), and F_enc.
+
+  Probabilities, raised to `net.sharpening` and normalised again.
+  """
+  return _guiding(net, photo, *_look(net, params, photo, mask))
 
 
 def _look(net, params, photo, mask) -> tuple[Layout, Features]:
@@ -163,8 +169,12 @@ def _look(net, params, photo, mask) -> tuple[Layout, Features]:
   return jax.nn.softmax(logits, axis=-1), features
 
 
-def _enlarged(net, photo, layout, features) -> tuple[Layout, Features]:
+def _guiding(net, photo, layout, features) -> tuple[Layout, Features]:
+  """Probabilities and F_enc of a look, sharpened and as large as the photo."""
   factor = net.shrinks(*photo.shape[1:3])
+  if net.sharpening != 1:
+    layout = layout**net.sharpening
+    layout = layout / layout.sum(-1, keepdims=True)
   return images.enlarge(layout, factor), images.enlarge(features, factor)
 
 
@@ -184,7 +194,7 @@ def predict_layout_twice(
     net, params, images.interleave(photo, mirror(photo)), images.interleave(mask, mirror(mask))
   )
   mirrored = mirror_classes(mirror(layout[1::2]), axis=-1)
-  return _enlarged(net, photo, 0.5 * (layout[::2] + mirrored), features[::2])
+  return _guiding(net, photo, 0.5 * (layout[::2] + mirrored), features[::2])
 
 
 def fill(

@@ -206,7 +206,7 @@ class TextureNet(nn.Module):
       layout: float32 (b, h, w, 20), probabilities.
       features: F_enc of the layout network, (b, h/16, w/16, c).
       z: float32 (b, 64), standard normal: another z is another answer.
-      use_features: bool (b,), False where F_enc is withheld (a person edited the layout).
+      use_features: bool (b,), False where F_enc is withheld, as it is in training at times.
 
     Raises:
       ValueError: shapes disagree, or a side is not a multiple of 32 from 64 up.

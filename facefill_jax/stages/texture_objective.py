@@ -212,7 +212,8 @@ class TextureObjective(Objective):
       alone teach the network to ignore layouts.
     swapped_layout_share: samples that see another face's layout in the hole, as sure of itself as
       a person's edit (one-hot); for them there is no truth, only plausibility and the layout asked
-      for.
+      for. The network must not be able to tell them from those that see their true layout: F_enc
+      withheld from all of them, it painted them noise that the parser reads as what was asked for.
     drop_features_share: samples from which F_enc is withheld: it is a way around the layout.
     critic_sharpening: gain of the finest detail in what the critic compares. A 1-Lipschitz critic
       spends itself on the largest differences, and detail is small beside colour; a Sobolev norm
@@ -265,7 +266,7 @@ class TextureObjective(Objective):
       mask=batch.mask,
       layout=layout,
       features=batch.features,
-      use_features=~(drop | swapped),
+      use_features=~drop,
       z=jax.random.normal(z_rng, (b, LATENT)),
       other_z=jax.random.normal(other_rng, (b, LATENT)),
       paired=~swapped,

@@ -20,7 +20,7 @@ from facefill_jax.training.run import DATA, JUDGE, Run
 
 SAME = ("seed", "size", "stages", "texture_starts_at_images")  # when resuming
 # Of checkpoints that do not say it:
-EARLIER = {"model.layout_resolution": 0, "model.symmetry": False}
+EARLIER = {"model.layout_resolution": 0, "model.layout_sharpening": 1.0, "model.symmetry": False}
 
 
 def restore(run: Run, checkpoints: Checkpoints) -> tuple[dict[str, Any], int]:

@@ -233,6 +233,8 @@ def test_draws_depend_on_the_key_only():
 class Reader:
   """Stands in for the layout network on photos with a hole."""
 
+  sharpening = 1.0
+
   def shrinks(self, height, width):
     return 1
 
