@@ -263,8 +263,9 @@ def filling_program(networks: Networks, *, looks: int = 2, unoptimised: bool = F
   looks: 2, at the photo and at its mirror image, is how this fills; 1 is there to be compared.
 
   photo uint8 (b, h, w, 3); mask bool (b, h, w, 1), True = hole; edit uint8 (b, h, w), void where
-  nothing is asked for; z float32 (b, LATENT). Returns the whole picture, uint8 (b, h, w, 3), and the layout that guided it:
-  class ids uint8 (b, h, w) or, `smooth`, its probabilities (b, h, w, 20).
+  nothing is asked for; z float32 (b, LATENT). Returns the whole picture,
+  uint8 (b, h, w, 3), and the layout that guided it: class ids uint8 (b, h, w) or, `smooth`, its
+  probabilities (b, h, w, 20).
   """
   predict = {1: networks_lib.predict_layout, 2: networks_lib.predict_layout_twice}[looks]
 
@@ -273,7 +274,7 @@ def filling_program(networks: Networks, *, looks: int = 2, unoptimised: bool = F
     layout, features = predict(networks.layout, params[LAYOUT], photo, mask)
     asked = jnp.logical_and(mask, (edit != VOID)[..., None])  # b h w 1
     layout = jnp.where(asked, jax.nn.one_hot(edit, NUM_CLASSES), layout)
-    seen = jnp.ones(len(photo), bool)
+    seen = jnp.ones(photo.shape[:1], bool)
     whole = networks_lib.fill(
       networks.texture, params[TEXTURE], photo, mask, layout, features, z, seen
     )

@@ -25,6 +25,8 @@ SIDE = 32
 class Reader:
   """A layout network: class = red / 10; in the hole, the class of the last pixel, always known."""
 
+  sharpening = 1.0
+
   def shrinks(self, height, width):
     return 1
 

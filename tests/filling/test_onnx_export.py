@@ -30,7 +30,7 @@ def inputs():
   shape = onnx_export.noise_of(1, SIDE).shape
   noise = np.asarray(Grain().draw(z, shape[1:]))
   assert noise.shape == shape
-  return batch["photo"], batch["mask"], edit, np.ones(1, bool), z, noise
+  return batch["photo"], batch["mask"], edit, z, noise
 
 
 def test_the_program_without_loops_fills_as_the_filler_does(micro, micro_params, inputs):

@@ -154,3 +154,25 @@ def test_how_many_times_smaller(micro):
 def test_a_layout_resolution_that_cannot_be(side):
   with pytest.raises(ValueError, match="layout_resolution must be 0 or a multiple of 32"):
     build_networks("tiny", layout_resolution=side)
+
+
+def test_a_guiding_layout_is_sharpened_after_the_mean_of_both_looks(micro, micro_params):
+  photo = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+  mask = np.zeros((1, 64, 64, 1), bool)
+  mask[:, 20:40, 20:50] = True
+  params = micro_params["layout"]
+
+  def look(sharpening):
+    net = micro.layout.clone(sharpening=sharpening)
+    return np.asarray(micro_model.jit(partial(predict_layout_twice, net))(params, photo, mask)[0])
+
+  plain, sharp = look(1.0), look(3.0)
+  want = plain.astype(np.float64) ** 3
+  np.testing.assert_allclose(sharp, want / want.sum(-1, keepdims=True), atol=1e-5)
+  assert sharp.max(-1).mean() > plain.max(-1).mean() + 0.01
+
+
+@pytest.mark.parametrize("power", [0.5, 0, -1])
+def test_a_layout_is_never_blurred(power):
+  with pytest.raises(ValueError, match="layout_sharpening must be 1 or more"):
+    build_networks("tiny", layout_sharpening=power)

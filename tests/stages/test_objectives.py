@@ -195,7 +195,7 @@ def test_swapped_layouts_are_another_face_s_and_in_the_hole_only():
   other = np.eye(NUM_CLASSES)[batch.layout[[2, 0, 1]].argmax(-1)]  # one-hot, as a person's edit is
   want = np.where(batch.mask, other, batch.layout)
   np.testing.assert_array_equal(inputs.layout, want)
-  assert not inputs.use_features.any()  # they would tell the photo's own layout
+  assert inputs.use_features.all()  # or the network knows that there is no truth
   assert not inputs.paired.any()  # there is no truth for them
 
 
@@ -217,7 +217,7 @@ def test_shares_over_many_photos():
   paired, seen = np.asarray(inputs.paired), np.asarray(inputs.use_features)
   np.testing.assert_allclose(paired.mean(), 0.9, atol=0.02)
   np.testing.assert_allclose(seen[paired].mean(), 0.7, atol=0.03)
-  assert not seen[~paired].any()
+  np.testing.assert_allclose(seen[~paired].mean(), 0.7, atol=0.06)
   z, other = np.asarray(inputs.z), np.asarray(inputs.other_z)
   np.testing.assert_allclose([z.mean(), other.mean(), (z * other).mean()], 0, atol=0.01)
   np.testing.assert_allclose([z.std(), other.std()], 1, atol=0.01)
