@@ -58,9 +58,10 @@ class Frame:
     Returns:
       uint8 (resolution, resolution, 3), black in the hole; bool (resolution, resolution).
     """
-    hidden = np.where(mask[..., None], np.uint8(0), pixels)
-    square = self._cut(hidden, 0)
-    weight = self._cut(mask.astype(np.float32), 1.0)
+    inside = self._inside(mask.shape)
+    hidden = np.where(mask[inside][..., None], np.uint8(0), pixels[inside])
+    square = self._cut(hidden, inside, 0)
+    weight = self._cut(mask[inside].astype(np.float32), inside, 1.0)
     # Linear where it grows: its weights are never negative, so that hole pixels cannot cancel.
     hole = _resize(weight, resolution, cv2.INTER_LINEAR) > 0
     cells = _resize(square, resolution, cv2.INTER_LINEAR)
@@ -68,7 +69,8 @@ class Frame:
 
   def crop_labels(self, ids: np.ndarray, resolution: int) -> np.ndarray:
     """Class ids uint8 (h, w) -> (resolution, resolution): nearest; void outside the photo."""
-    return _resize_nearest(self._cut(ids, VOID, cv2.INTER_NEAREST), resolution)
+    inside = self._inside(ids.shape)
+    return _resize_nearest(self._cut(ids[inside], inside, VOID, cv2.INTER_NEAREST), resolution)
 
   def paste(
     self,
@@ -156,7 +158,7 @@ class Frame:
   def region(self, size: tuple[int, int]) -> np.ndarray:
     """Which pixels of a photo of `size` = (h, w) the frame shows, bool (h, w)."""
     whole = np.zeros(size, bool)
-    inside, _ = self._windows(size)
+    inside = self._inside(size)
     if not self.angle:
       whole[inside] = True
       return whole
@@ -182,35 +184,36 @@ class Frame:
     centre = np.array([self.left + middle, self.top + middle])
     return np.column_stack([linear, centre - linear @ np.array([middle, middle])])
 
-  def _windows(self, shape: tuple[int, ...]):
-    """Where frame and photo meet: slices of the photo, and the same pixels' of the square.
-
-    Of a turned frame the first only: the upright rectangle that holds it.
-    """
+  def _inside(self, shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """The rows and columns of a photo that hold what the frame shows of it."""
     low, high = np.array([self.top, self.left]), np.array([self.top, self.left]) + self.size
     if self.angle:
       corners = self.to_photo(np.array([[0, 0], [0, 1], [1, 0], [1, 1]]))[:, ::-1]
       low, high = np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1
     starts = np.maximum(0, low)
     ends = np.maximum(starts, np.minimum(shape[:2], high))
-    inside = tuple(slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True))
-    square = tuple(
-      slice(int(a - at), int(b - at)) for a, b, at in zip(starts, ends, low, strict=True)
-    )
-    return inside, square
+    return tuple(slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True))
 
-  def _cut(self, array: np.ndarray, outside, how: int = cv2.INTER_LINEAR) -> np.ndarray:
-    """The square of an array (h, w, ...), `outside` where that ends; `how` if it is turned."""
-    inside, square = self._windows(array.shape)
-    part = array[inside]
+  def _of_square(self, inside: tuple[slice, slice]) -> tuple[slice, ...]:
+    """The same rows and columns in the square of an upright frame."""
+    corner = (self.top, self.left)
+    return tuple(slice(s.start - a, s.stop - a) for s, a in zip(inside, corner, strict=True))
+
+  def _cut(
+    self, part: np.ndarray, inside: tuple[slice, slice], outside, how: int = cv2.INTER_LINEAR
+  ) -> np.ndarray:
+    """The square, from the part of a photo that is `inside`; `outside` where that ends.
+
+    If it is turned, `how` interpolates.
+    """
     if self.angle and part.size:
       return cv2.warpAffine(
         part, self._matrix_of(inside), (self.size, self.size), flags=how | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT, borderValue=(outside,) * 4,
       )  # fmt: skip
-    cut = np.full((self.size, self.size, *array.shape[2:]), outside, array.dtype)
-    if not self.angle:
-      cut[square] = part
+    cut = np.full((self.size, self.size, *part.shape[2:]), outside, part.dtype)
+    if part.size:
+      cut[self._of_square(inside)] = part
     return cut
 
   def _placed(self, square: np.ndarray, shape: tuple[int, ...], how: int = cv2.INTER_LINEAR):
@@ -218,9 +221,9 @@ class Frame:
 
     Where a turned frame does not reach, what is placed is its edge.
     """
-    inside, seen = self._windows(shape)
+    inside = self._inside(shape)
     if not self.angle:
-      return inside, square[seen]
+      return inside, square[self._of_square(inside)]
     height, width = (s.stop - s.start for s in inside)
     if not height or not width:
       return inside, np.zeros((height, width, *square.shape[2:]), square.dtype)

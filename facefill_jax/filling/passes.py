@@ -176,15 +176,15 @@ def _shared_out(mask: np.ndarray, frames: list[Frame]) -> list[Pass]:
   if not regions:
     return []
   shown = np.stack([np.bincount(labels[region], minlength=count) for region in regions])
-  owner, left = shown.argmax(0), mask.copy()
-  passes = []
+  owner, passes = shown.argmax(0).astype(np.int16)[labels], []
+  own = np.full(
+    mask.shape, -1, np.int16
+  )  # the face that a pixel is for, if its hole's own face shows it
+  for i, region in enumerate(regions):
+    own[region & (owner == i)] = i
+  left = mask.copy()
   for i in np.argsort(-shown.sum(1), kind="stable"):
-    # What a hole's own face does not show of it is left to others.
-    others = np.zeros_like(mask)
-    for j in range(len(regions)):
-      if j != i:
-        others |= regions[j] & (owner[labels] == j)
-    paint = regions[i] & left & ~others
+    paint = regions[i] & left & ((own == i) | (own < 0))
     if paint.any():
       passes.append(Pass(frames[i], paint, True))
       left &= ~paint
