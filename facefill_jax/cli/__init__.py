@@ -59,9 +59,20 @@ def _commands(only_doctor: bool = False) -> click.Group:
 
 
 def _others() -> tuple[click.Command, ...]:
-  from facefill_jax.cli import batch, data, demo, eval, export, fill, layout, masks, weights
+  from facefill_jax.cli import (
+    batch,
+    completion,
+    data,
+    demo,
+    eval,
+    export,
+    fill,
+    layout,
+    masks,
+    weights,
+  )  # fmt: skip
 
   return (
-    batch.batch, data.data, demo.demo, eval.evaluate, export.export, fill.fill, layout.layout,
-    masks.masks, weights.weights,
+    batch.batch, completion.completion, data.data, demo.demo, eval.evaluate, export.export,
+    fill.fill, layout.layout, masks.masks, weights.weights,
   )  # fmt: skip

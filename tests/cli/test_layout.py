@@ -1,4 +1,4 @@
-"""`facefill layout` and `facefill demo`."""
+"""`facefill layout`, `facefill demo` and `facefill completion`."""
 
 import numpy as np
 import pytest
@@ -63,3 +63,16 @@ def test_the_demo_needs_nothing(folder, capsys):
     assert (whole[mask] != photo[mask]).any()
   assert pixels(made / "sheet.png").shape == (4 * 256, 4 * 256, 3)
   assert "CC BY 4.0" in (made / "README.md").read_text()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_what_completes_in_a_shell(shell, capsys, monkeypatch):
+  assert main(["completion", shell]) == 0
+  assert "_FACEFILL_COMPLETE" in capsys.readouterr().out
+  monkeypatch.setenv("_FACEFILL_COMPLETE", f"{shell}_complete")
+  words = {"COMP_WORDS": "facefill fil", "COMP_CWORD": "fil" if shell == "fish" else "1"}
+  for name, value in words.items():
+    monkeypatch.setenv(name, value)
+  with pytest.raises(SystemExit):
+    main([])
+  assert "fill" in capsys.readouterr().out
