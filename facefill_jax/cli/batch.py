@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,7 @@ Examples:
   help="Photos that are filled at once; default: 1 on a CPU, else 8.",
 )  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Do again what is done.")
+@filling.mask_option
 @filling.options
 @click.pass_obj
 def batch(options, photos, masks, out, seed, ending, batch_size, overwrite, **given) -> None:
@@ -50,16 +52,20 @@ def batch(options, photos, masks, out, seed, ending, batch_size, overwrite, **gi
   OUT says what happened to each, and the exit code is then 5.
   """
   options["verbose"] = given["verbose"]
+  if out.resolve() in (photos.resolve(), masks.resolve()):
+    raise click.UsageError(f"{out}: holds what is to be filled: give another folder for the fills")
+  check_new_directory(out)
   with input_failures():
     tasks = _tasks(photos, masks, out, ending)
-  check_new_directory(out)
+    if not overwrite:
+      _check_free(out, tasks)
   devices.prepare(given["no_compile_cache"])
   pipe = filling.load(given["model"], few_photos=False)
   job_options = {"seeds": (seed,), **filling.job_options(given)}
   settings = {
     "facefill_jax": __version__, "model": pipe.photos.filler.sha256, "seed": seed,
-    "masks": str(masks), "convention": filling.convention(given), "align": given["align"],
-    "dilate": given["dilate"],
+    "photos": str(photos.resolve()), "masks": str(masks.resolve()),
+    "convention": filling.convention(given), "align": given["align"], "dilate": given["dilate"],
   }  # fmt: skip
   with input_failures():
     rows = _begin(out, settings, overwrite)
@@ -101,6 +107,16 @@ def _tasks(photos: Path, masks: Path, out: Path, ending: str) -> list:
   return tasks
 
 
+def _check_free(out: Path, tasks: list) -> None:
+  """Raises InputFailure if files would be replaced that no earlier run has written."""
+  there = [task.output for task in tasks if task.output.exists()]
+  if there and not (out / _SETTINGS).exists():
+    raise InputFailure(
+      f"{there[0]}: exists, and {out} holds no {_SETTINGS} of an earlier run: take another folder, "
+      "or give --overwrite to replace such files"
+    )
+
+
 def _begin(out: Path, settings: dict, overwrite: bool) -> dict[str, dict]:
   """The rows of a run that is continued, by photo; the settings are written down.
 
@@ -110,7 +126,7 @@ def _begin(out: Path, settings: dict, overwrite: bool) -> dict[str, dict]:
   out.mkdir(parents=True, exist_ok=True)
   path, rows = out / _SETTINGS, {}
   if path.exists() and not overwrite:
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = _read_settings(path)
     changed = [key for key in settings if before.get(key) != settings[key]]
     if changed:
       raise InputFailure(
@@ -118,10 +134,17 @@ def _begin(out: Path, settings: dict, overwrite: bool) -> dict[str, dict]:
         f"{settings[changed[0]]}): take another folder, or give --overwrite"
       )
     if (out / _RECORD).exists():
-      with open(out / _RECORD, newline="", encoding="utf-8") as file:
-        rows = {row["photo"]: row for row in csv.DictReader(file)}
+      with open(out / _RECORD, newline="", encoding="utf-8-sig") as file:
+        rows = {row["photo"]: row for row in csv.DictReader(file) if row.get("photo")}
   files.write_bytes(path, (json.dumps(settings, indent=2) + "\n").encode())
   return rows
+
+
+def _read_settings(path: Path) -> dict:
+  try:
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+  except ValueError as error:
+    raise InputFailure(f"{path}: is damaged ({error}): give --overwrite to begin anew") from error
 
 
 def _is_done(task, rows: dict[str, dict]) -> bool:
@@ -132,10 +155,12 @@ def _run(pipe, tasks, rows, out: Path, convention: str, job_options, batch_size)
   """Fills them; returns how many failed."""
   from facefill_jax.filling.folders import fill_files
 
-  kept = {path: row for path, row in rows.items() if path not in {str(t.photo) for t in tasks}}
+  again = {str(task.photo) for task in tasks}
+  kept = [row for path, row in rows.items() if path not in again]
   bar = click.progressbar(length=len(tasks), label="filling", file=sys.stderr)
   failed = 0
-  with _record(out / _RECORD, kept) as write, bar:
+  with warnings.catch_warnings(), _record(out / _RECORD, kept) as write, bar:
+    warnings.simplefilter("ignore")  # Pillow's, of the threads that decode
     for done in fill_files(
       pipe.photos, tasks, convention=convention, options=job_options, batch_size=batch_size
     ):
@@ -148,12 +173,14 @@ def _run(pipe, tasks, rows, out: Path, convention: str, job_options, batch_size)
 
 
 @contextlib.contextmanager
-def _record(path: Path, kept: dict[str, dict]) -> Iterator:
+def _record(path: Path, kept: list[dict]) -> Iterator:
   """What appends a row to the CSV, at once: it is right whenever the run is stopped."""
-  with open(path, "w", newline="", encoding="utf-8") as file:
-    table = csv.DictWriter(file, _COLUMNS)
+  with files.replacing(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
+    table = csv.DictWriter(file, _COLUMNS, extrasaction="ignore")
     table.writeheader()
-    table.writerows(kept.values())
+    table.writerows(kept)
+  with open(path, "a", newline="", encoding="utf-8") as file:
+    table = csv.DictWriter(file, _COLUMNS)
 
     def write(done) -> None:
       table.writerow(

@@ -14,17 +14,18 @@ from facefill_jax.filling import photo_files, photo_output
 
 PORTRAITS = Path(__file__).parent.parent / "demo"
 NAMES = ("eye", "scratches", "mouth", "hair")
-SHEET = "sheet.png"
+SHEET, ABOUT = "sheet.png", "about-the-portraits.md"
 
 
 @click.command()
 @click.option(
   "--to", "folder", type=FilePath(file_okay=False), default="facefill-demo", show_default=True,
-  metavar="DIR", help="Gets photos, masks, fills, and a sheet of all; files there are replaced.",
+  metavar="DIR", help="Gets photos, masks, fills, and a sheet of all.",
 )  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace files of these names.")
 @filling.options
 @click.pass_obj
-def demo(options, folder, **given) -> None:
+def demo(options, folder, overwrite, **given) -> None:
   """Fill four portraits that come with the package: nothing else is needed.
 
   Photos: Face Research Lab London Set, DeBruine and Jones 2017, doi 10.6084/m9.figshare.5047666.v5,
@@ -32,13 +33,18 @@ def demo(options, folder, **given) -> None:
   """
   options["verbose"] = given["verbose"]
   check_new_directory(folder)
+  endings = ("jpg", "mask.png", "filled.png")
+  names = [f"{name}.{ending}" for name in NAMES for ending in endings]
+  there = [name for name in (*names, SHEET, ABOUT) if (folder / name).exists()]
+  if there and not overwrite and not (folder / ABOUT).exists():
+    raise click.UsageError(f"{folder / there[0]}: exists; give another --to, or --overwrite")
   devices.prepare(given["no_compile_cache"])
   pipe = filling.load(given["model"], few_photos=True)
   with input_failures():
     folder.mkdir(parents=True, exist_ok=True)
     rows = [_fill(pipe, name, folder, filling.job_options(given)) for name in NAMES]
     photo_output.write_photo(folder / SHEET, np.vstack(rows))
-    shutil.copyfile(PORTRAITS / "README.md", folder / "README.md")
+    shutil.copyfile(PORTRAITS / "README.md", folder / ABOUT)
   filling.say(f"look at {folder / SHEET}: with a hole, layout, filled, the photo")
 
 

@@ -1,24 +1,28 @@
 """facefill fill: one photo, one mask, one answer, or several."""
 
 import json
+import math
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 import numpy as np
+from PIL import Image
 
-from facefill_jax import __version__
+from facefill_jax import __version__, files
 from facefill_jax.cli import devices, filling
 from facefill_jax.cli.paths import FilePath, check_new_file
 from facefill_jax.filling import layout_files, photo_files, photo_output
 
 _FILE = FilePath()
 _STREAM = Path("-")
-_MOST_SEEDS = 64
+_MOST_SEEDS, _AT_ONCE = 64, 8
+_GRID = 4096  # pixels: the longer side of a grid of several answers, at most
 _BESIDE = ""  # the value of --save-layout without a path
 
 
@@ -78,6 +82,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Write what was done beside the picture.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @filling.face_options
+@filling.mask_option
 @filling.options
 @click.pass_obj
 def fill(options, photo, mask, output, seed, seeds, overwrite, **given) -> None:
@@ -92,7 +97,9 @@ def fill(options, photo, mask, output, seed, seeds, overwrite, **given) -> None:
   options["verbose"] = given["verbose"]
   seeds = range(seed, seed + 1) if seeds is None else seeds
   job_options = filling.job_options(given)
-  outputs = _plan_outputs(photo, output, seeds, given["save_layout"], given["as_json"], overwrite)
+  outputs = _plan_outputs(
+    photo, mask, output, seeds, given["save_layout"], given["as_json"], overwrite
+  )
   said = []
 
   def remark(text: str) -> None:
@@ -105,20 +112,27 @@ def fill(options, photo, mask, output, seed, seeds, overwrite, **given) -> None:
       _check_format(path, hole.shape)
     filling.say(photo_files.describe_hole(hole))
     devices.prepare(given["no_compile_cache"])
-    pipe = filling.load(given["model"], few_photos=len(seeds) <= 2)
-    answers = _fill(pipe, known, hole, wish, seeds, job_options)
-    for text in answers[0].remarks:
-      remark(text)
-    for path, answer in zip(outputs.pictures.values(), answers, strict=True):
-      _write(path, known, answer.whole, hole, remark)
-    _write_beside(outputs, pipe, photo, mask, hole, answers, said)
+    pipe = filling.load(given["model"], few_photos=True)
+    first, tiles = None, []
+    for seed, answer in zip(
+      seeds, _answers(pipe, known, hole, wish, seeds, job_options), strict=True
+    ):
+      if first is None:
+        first = answer
+        for text in answer.remarks:
+          remark(text)
+      _write(outputs.pictures[seed], known, answer.whole, hole, remark)
+      tiles.append(_tile(answer.whole, len(seeds)))
+    _write_beside(outputs, pipe, photo, mask, hole, first, tiles, said)
 
 
-def _fill(pipe, known, hole, wish, seeds, job_options):
+def _answers(pipe, known, hole, wish, seeds, job_options) -> Iterator:
+  """An answer for each seed, in time for a few of them to be in memory."""
   from facefill_jax.filling.photo_filler import Job
 
-  job = Job(known.pixels, hole, wish, seeds=seeds, **job_options)
-  return pipe.photos.fill_many([job])[0]
+  for at in range(0, len(seeds), _AT_ONCE):
+    job = Job(known.pixels, hole, wish, seeds=seeds[at : at + _AT_ONCE], **job_options)
+    yield from pipe.photos.fill_many([job])[0]
 
 
 def _read(
@@ -149,13 +163,13 @@ def _write(path: Path, known, whole: np.ndarray, hole: np.ndarray, remark) -> No
     sys.stdout.buffer.flush()
 
 
-def _write_beside(outputs: _Outputs, pipe, photo, mask, hole, answers, said) -> None:
+def _write_beside(outputs: _Outputs, pipe, photo, mask, hole, first, tiles, said) -> None:
   """The grid, the layout and the report, if they are wanted."""
   if outputs.grid:
-    photo_output.write_photo(outputs.grid, _grid([answer.whole for answer in answers]))
+    photo_output.write_photo(outputs.grid, _grid(tiles))
     filling.say(f"wrote {outputs.grid}")
   if outputs.layout:
-    layout_files.write_layout(outputs.layout, answers[0].layout)
+    layout_files.write_layout(outputs.layout, first.layout)
     filling.say(f"wrote {outputs.layout}")
   if outputs.report:
     report = {
@@ -167,25 +181,39 @@ def _write_beside(outputs: _Outputs, pipe, photo, mask, hole, answers, said) -> 
       "filled": [{"seed": s, "file": str(path)} for s, path in outputs.pictures.items()],
       "layout": str(outputs.layout) if outputs.layout else None,
       "squares": [
-        {**vars(one.frame), "is_face": one.is_face} for one in answers[0].passes
+        {**vars(one.frame), "is_face": one.is_face} for one in first.passes
       ],
       "warnings": said,
     }  # fmt: skip
-    outputs.report.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    files.write_bytes(outputs.report, (json.dumps(report, indent=2) + "\n").encode())
     filling.say(f"wrote {outputs.report}")
+
+
+def _tile(picture: np.ndarray, count: int) -> np.ndarray:
+  """A picture as small as it must be for a grid of so many."""
+  side = _GRID // math.ceil(math.sqrt(count))
+  scale = min(1.0, side / max(picture.shape[:2]))
+  if scale == 1:
+    return picture
+  size = [max(1, round(n * scale)) for n in picture.shape[1::-1]]
+  return np.array(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
 
 
 def _grid(pictures: list[np.ndarray]) -> np.ndarray:
   """Pictures uint8 (h, w, 3) of one size, in rows, as nearly square as they go."""
-  columns = int(np.ceil(np.sqrt(len(pictures))))
+  columns = math.ceil(math.sqrt(len(pictures)))
   blank = np.full_like(pictures[0], 255)
   padded = [*pictures, *[blank] * (-len(pictures) % columns)]
   rows = [np.hstack(padded[at : at + columns]) for at in range(0, len(padded), columns)]
   return np.vstack(rows)
 
 
-def _plan_outputs(photo, output, seeds, save_layout, as_json: bool, overwrite: bool) -> _Outputs:
+def _plan_outputs(
+  photo, mask, output, seeds, save_layout, as_json: bool, overwrite: bool
+) -> _Outputs:
   """Before any work: the suffixes are known, the folders exist, and nothing is overwritten."""
+  if photo == mask == _STREAM:
+    raise click.UsageError("only one of PHOTO and MASK can be -")
   is_stream = photo == _STREAM if output is None else output == _STREAM
   several = len(seeds) > 1
   if is_stream and (several or as_json or save_layout == Path(_BESIDE)):
@@ -210,8 +238,13 @@ def _plan_outputs(photo, output, seeds, save_layout, as_json: bool, overwrite: b
   if layout and layout.suffix.lower() != ".png":
     raise click.UsageError(f"{layout}: layouts are written as .png")
   wanted = [path for path in found.all() if path != _STREAM]
-  if len({path.absolute() for path in wanted}) < len(wanted):
-    raise click.UsageError(f"{wanted[0]}: would be both the picture and its layout")
+  twice = [
+    path
+    for i, path in enumerate(wanted)
+    if path.absolute() in [other.absolute() for other in wanted[:i]]
+  ]
+  if twice:
+    raise click.UsageError(f"{twice[0]}: would be both of two files that are to be written")
   for path in wanted:
     check_new_file(path, overwrite)
   return found

@@ -12,6 +12,7 @@ from facefill_jax.cli.failures import InputFailure
 from facefill_jax.cli.models import MODEL, model_failures
 from facefill_jax.data.mask_pictures import CONVENTIONS, WHITE_HOLE
 from facefill_jax.filling import model_directory
+from facefill_jax.filling.align import FaceError
 from facefill_jax.filling.frame import FrameError
 from facefill_jax.filling.photo_files import PhotoError
 
@@ -49,11 +50,6 @@ _OPTIONS = (
          "with the package.",
   ),
   click.option(
-    "--mask-convention", type=click.Choice([name.replace("_", "-") for name in CONVENTIONS]),
-    default=WHITE_HOLE.replace("_", "-"), show_default=True,
-    help="What of MASK is the hole: white, black, or what is transparent.",
-  ),
-  click.option(
     "--align", type=click.Choice(["auto", "none"]), default="auto", show_default=True,
     help="auto: find the faces. none: take the largest square that holds the hole.",
   ),
@@ -65,19 +61,26 @@ _OPTIONS = (
   click.option("-v", "--verbose", is_flag=True, help="Show a traceback when it fails."),
 )  # fmt: skip
 
+mask_option = click.option(
+  "--mask-convention", type=click.Choice([name.replace("_", "-") for name in CONVENTIONS]),
+  default=WHITE_HOLE.replace("_", "-"), show_default=True,
+  help="What of MASK is the hole: white, black, or what is transparent.",
+)  # fmt: skip
+
 _FACE_OPTIONS = (
   click.option(
     "--face-box", type=_Numbers(4), metavar="L,T,R,B",
     help="Where the face is, forehead to chin, in pixels, if it is not found.",
   ),
   click.option(
-    "--eyes", type=_Numbers(4), metavar="X,Y,X,Y", help="Where both eyes are, in pixels.",
+    "--eyes", type=_Numbers(4), metavar="X,Y,X,Y",
+    help="Where both eyes are, in pixels, in any order.",
   ),
 )  # fmt: skip
 
 
 def options(command: Callable) -> Callable:
-  """The options of every verb that fills: model, mask_convention, align, dilate ..."""
+  """The options of every verb that fills: model, align, dilate ..."""
   for option in reversed(_OPTIONS):
     command = option(command)
   return command
@@ -94,11 +97,16 @@ def job_options(given: dict) -> dict[str, Any]:
   """Of what was given on the command line, what a `photo_filler.Job` takes.
 
   Raises:
-    UsageError: both face_box and eyes.
+    UsageError: both face_box and eyes, or one of them where no face is looked for.
   """
   found = {"align": given["align"], "dilate": given["dilate"]}
+  context = click.get_current_context()
   if given.get("face_box") and given.get("eyes"):
-    raise click.UsageError("give --face-box or --eyes, not both", click.get_current_context())
+    raise click.UsageError("give --face-box or --eyes, not both", context)
+  if given["align"] == "none" and (given.get("face_box") or given.get("eyes")):
+    raise click.UsageError(
+      "--align none looks for no face: leave out --face-box or --eyes", context
+    )
   if given.get("face_box"):
     found["face_box"] = given["face_box"]
   if given.get("eyes"):
@@ -125,7 +133,7 @@ def photo_failures() -> Iterator[None]:
   """What is wrong with photos, masks and layouts becomes exit code 3."""
   try:
     yield
-  except (PhotoError, FrameError) as error:
+  except (PhotoError, FrameError, FaceError) as error:
     raise InputFailure(str(error)) from error
 
 

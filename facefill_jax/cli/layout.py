@@ -24,6 +24,7 @@ Examples:
 @click.option("-o", "--output", type=_FILE, help="Default: PHOTO's name with .layout.png.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist.")
 @filling.face_options
+@filling.mask_option
 @filling.options
 @click.pass_obj
 def layout(options, photo, mask, output, overwrite, **given) -> None:
@@ -51,7 +52,9 @@ def layout(options, photo, mask, output, overwrite, **given) -> None:
 def _read_hole(mask: Path | None, size, orientation: int, convention: str) -> np.ndarray:
   if mask is None:
     return np.zeros(size, bool)
-  return photo_files.read_mask(mask, size, orientation, convention, filling.warn)
+  hole = photo_files.read_mask(mask, size, orientation, convention, filling.warn)
+  filling.say(photo_files.describe_hole(hole))
+  return hole
 
 
 def _look(pipe, pixels: np.ndarray, hole: np.ndarray, job_options) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Layout adherence: does the texture stage paint the layout that it is given?
 
 Each face is filled with the layout that was predicted for another photo, one-hot in the hole;
-F_enc, a way around the layout, is withheld. The layout network, shown the result without a hole,
-then reads it. Counted are hole pixels where the given and the own prediction differ.
+F_enc is the photo's own, as it is when a person edits. The layout network, shown the result without
+a hole, then reads it. Counted are hole pixels where the given and the own prediction differ.
 
 The reader is the layout network of the model itself, which took part in training its texture
 stage ("trained_on"): what it reads is no independent judgement.

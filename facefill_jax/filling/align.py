@@ -21,15 +21,19 @@ _CLASSES = (("r_eye",), ("l_eye",), ("nose",), ("mouth", "u_lip", "l_lip"))  # r
 _SHARE = np.array([0.0023, 0.0023, 0.0207, 0.0136])  # of the frame that each part has, on average
 
 
+class FaceError(ValueError):
+  """A face that cannot be where it is said to be."""
+
+
 def frame_of_landmarks(landmarks: np.ndarray) -> Frame:
   """The frame of a face by five landmarks, float (5, 2): see `pretrained_nets.yunet.Detection`."""
   points = np.vstack([landmarks[:3], landmarks[3:].mean(0)])
   return _fitted(points, LANDMARKS, _TRUST)
 
 
-def frame_of_eyes(left: tuple[float, float], right: tuple[float, float]) -> Frame:
-  """The frame of a face by the (x, y) of its eyes, as seen, in pixels of the photo."""
-  return _fitted(np.array([left, right], float), LANDMARKS[:2], np.ones(2))
+def frame_of_eyes(one: tuple[float, float], other: tuple[float, float]) -> Frame:
+  """The frame of a face by the (x, y) of its eyes, in any order, in pixels of the photo."""
+  return _fitted(np.array(sorted([tuple(one), tuple(other)]), float), LANDMARKS[:2], np.ones(2))
 
 
 def frame_of_box(box: tuple[float, float, float, float]) -> Frame:

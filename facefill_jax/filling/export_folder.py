@@ -40,7 +40,12 @@ def check_replaceable(directory: str | os.PathLike, overwrite: bool) -> None:
 def write(
   directory: str | os.PathLike, name: str, content: bytes, readme: str, model: str | os.PathLike
 ) -> None:
-  """Writes an export, its README.md and its model's card; an older one of any kind goes."""
+  """Writes an export, its README.md and its model's card; an older one of any kind goes.
+
+  Raises:
+    ExportError: the directory holds something else.
+  """
+  check_replaceable(directory, overwrite=True)
   with files.replacing_directory(directory, replaced=(*FILES, README, CARD)) as new:
     (new / name).write_bytes(content)
     (new / README).write_text(readme, encoding="utf-8")

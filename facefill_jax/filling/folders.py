@@ -122,11 +122,13 @@ def _read(task: Task, convention: str) -> _Read:
   try:
     photo = photo_files.read_photo(task.photo, remarks.append)
     photo_output.check_output(task.output, photo.pixels.shape[:2])
+    if task.mask.exists() and task.mask.samefile(task.photo):
+      raise PhotoError(f"{task.mask}: is the photo itself, not a mask")
     mask = photo_files.read_mask(
       task.mask, photo.pixels.shape[:2], photo.orientation, convention, remarks.append
     )
-  except PhotoError as error:
-    return _Read(task, None, None, remarks, str(error))
+  except Exception as error:  # whatever comes of one file
+    return _Read(task, None, None, remarks, _said(error, task))
   return _Read(task, photo, mask, remarks)
 
 
@@ -135,15 +137,24 @@ def _fill(filler: PhotoFiller, reads: list[_Read], options, size: int) -> list[A
   jobs = [Job(one.photo.pixels, one.mask, **options) for one in reads]
   try:
     return [answers[0] for answers in filler.fill_many(jobs, batch_size=size)] if jobs else []
-  except FrameError as error:
+  except Exception as error:  # whatever comes of one photo
     if len(reads) == 1:
-      return [str(error)]
+      return [_said(error, reads[0].task)]
   return [_fill(filler, [one], options, size)[0] for one in reads]
+
+
+def _said(error: Exception, task: Task) -> str:
+  """One line that names the file."""
+  if isinstance(error, PhotoError):
+    return str(error)
+  words = " ".join(str(error).split())
+  kind = "" if isinstance(error, FrameError) else f"unexpected {type(error).__name__}: "
+  return f"{task.photo}: {kind}{words}"
 
 
 def _write(one: _Read, answer: Answer | str, started: float) -> Done:
   if isinstance(answer, str):
-    return Done(one.task, f"{one.task.photo}: {answer}")
+    return Done(one.task, answer)
   remarks = [*one.remarks, *answer.remarks]
   try:
     photo_output.write_like(one.task.output, one.photo, answer.whole, one.mask, remarks.append)

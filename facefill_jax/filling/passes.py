@@ -199,15 +199,42 @@ def _around(left: np.ndarray, resolution: int) -> list[Pass]:
   left, passes = left.copy(), []
   height, width = left.shape
   largest = min(LARGEST, max(min(height, width), resolution // 2))
+  depths = _depths(left, (slice(0, height), slice(0, width)), 1)
   while left.any():
-    # A pixel beyond the edges counts as known there, so that a hole has a middle.
-    inside = cv2.distanceTransform(np.pad(left, 1).astype(np.uint8), cv2.DIST_L2, 3)
-    row, column = np.unravel_index(inside.argmax(), inside.shape)
-    size = int(min(max(resolution, 2 * _AROUND * inside.max()), largest))
-    frame = Frame(_start(row - 1, size, height), _start(column - 1, size, width), size)
+    row, column = np.unravel_index(depths.argmax(), depths.shape)
+    depth = depths[row, column]
+    size = int(min(max(resolution, 2 * _AROUND * depth), largest))
+    frame = Frame(_start(row, size, height), _start(column, size, width), size)
     passes.append(Pass(frame, None, False))
     left[frame.region(left.shape)] = False
+    reach = int(depth) + 1  # no depth changes farther than that from the square
+    near = tuple(
+      slice(max(0, at - reach), min(extent, at + size + reach))
+      for at, extent in zip((frame.top, frame.left), left.shape, strict=True)
+    )
+    depths[near] = _depths(left, near, reach)
   return passes
+
+
+def _depths(mask: np.ndarray, part: tuple[slice, slice], reach: int) -> np.ndarray:
+  """How far each pixel of a part is from the nearest that is no hole, float32.
+
+  Beyond the photo's edges all counts as known, so that a hole there has a middle, too.
+
+  Args:
+    mask: bool (h, w).
+    part: rows and columns.
+    reach: pixels, 1 or more; no hole of the part may be deeper.
+  """
+  around = np.zeros([s.stop - s.start + 2 * reach for s in part], np.uint8)
+  low = [s.start - reach for s in part]
+  seen = tuple(
+    slice(max(0, a), min(extent, s.stop + reach))
+    for a, extent, s in zip(low, mask.shape, part, strict=True)
+  )
+  around[tuple(slice(s.start - a, s.stop - a) for s, a in zip(seen, low, strict=True))] = mask[seen]
+  depths = cv2.distanceTransform(around, cv2.DIST_L2, 3)
+  return depths[reach:-reach, reach:-reach]
 
 
 def _start(middle: int, size: int, extent: int) -> int:

@@ -7,6 +7,7 @@ this edge white = hole; inside, masks are bool and True = hole. No jax here.
 import contextlib
 import io
 import os
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -108,6 +109,8 @@ def photo_of_image(image: Image.Image) -> PhotoFile:
   """
   name = "the photo"
   _check_size(image, name)
+  with _decoding(b"", name):
+    image.load()
   original = _as_in_the_file(image, name)
   is_cmyk = image.mode == "CMYK"
   return PhotoFile(
@@ -181,11 +184,21 @@ def describe_hole(mask: np.ndarray) -> str:
 
 
 @contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+  """Without warnings; in the main thread only, as they are switched for the whole process."""
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    yield
+
+
+@contextlib.contextmanager
 def _decoding(source: str | os.PathLike | bytes, path: str | os.PathLike) -> Iterator[None]:
   """Whatever comes of a file that cannot be decoded becomes a PhotoError."""
   try:
-    with warnings.catch_warnings():
-      warnings.simplefilter("ignore")  # Pillow's, on its own pixel limit and on damaged EXIF
+    with _quiet():  # Pillow warns of its own pixel limit and of damaged EXIF
       yield
   except PhotoError:
     raise
@@ -268,8 +281,7 @@ def _as_in_the_file(image: Image.Image, path: str | os.PathLike) -> np.ndarray:
   elif image.mode == "CMYK":
     mode = "CMYK"
   try:
-    with warnings.catch_warnings():
-      warnings.simplefilter("ignore")
+    with _quiet():
       pixels = np.array(image if image.mode == mode else image.convert(mode))
   except ValueError as error:
     raise PhotoError(f"{path}: colour mode {image.mode} is not supported") from error

@@ -22,6 +22,7 @@ ALIGN = ("auto", "none")
 _SQUARE = 1.02  # sides' ratio of a photo that may be framed already ...
 _LARGEST = 2  # ... and its side, in sides of what the networks see
 _FRAMED = 0.08  # how far eyes, nose and mouth of a framed face lie from their places, in sides
+_NEAREST = 4  # pixels that eyes, or the sides of a face's box, are apart at least
 _CELLS = 64  # side of the layout by which that is told
 
 
@@ -37,7 +38,7 @@ class Job:
     seeds: one answer each.
     align: "auto" finds the faces; "none" takes the largest square of the photo that holds the hole.
     face_box: (left, top, right, bottom) of the face, forehead to chin, in pixels, if it is known.
-    eyes: ((x, y), (x, y)), in pixels, of the face's eyes, if they are known.
+    eyes: ((x, y), (x, y)), in pixels, of the face's eyes in any order, if they are known.
     dilate: pixels around the hole that the networks do not see; they are not painted.
   """
 
@@ -91,6 +92,7 @@ class PhotoFiller:
 
     Raises:
       ValueError: wrong shapes or types, no hole, a label outside 0..19, an unknown `align`.
+      align.FaceError: a face that cannot be where it is said to be.
       frame.FrameError: align is "none", and no square of a sane size holds the hole.
     """
     for job in jobs:
@@ -134,7 +136,7 @@ class PhotoFiller:
   def _first_plan(self, job: Job) -> tuple[list[Pass], list[str]]:
     """The passes and remarks of a job; for a photo that may be framed the one that shows it all."""
     if job.align == "none" or self._may_be_framed(job):
-      return [Pass(_whole(job.mask), None, True)], []
+      return [Pass(_whole(job.mask), None, job.align != "none")], []
     return self._search(job)
 
   def _may_be_framed(self, job: Job) -> bool:
@@ -216,8 +218,8 @@ def _hidden(job: Job, mask: np.ndarray) -> np.ndarray:
   """The hole that the networks see, bool (h, w)."""
   if not job.dilate:
     return mask
-  kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * job.dilate + 1,) * 2)
-  return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+  away = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+  return away <= job.dilate
 
 
 def _check(job: Job, needs_hole: bool = True) -> None:
@@ -238,5 +240,26 @@ def _check(job: Job, needs_hole: bool = True) -> None:
     raise ValueError("seeds: there must be at least one")
   if job.dilate < 0:
     raise ValueError(f"dilate must be 0 or more pixels, got {job.dilate}")
+  _check_face(job)
+
+
+def _check_face(job: Job) -> None:
+  """Whether what is said of the face can be: once, with "auto", finite, in the photo, a size."""
+  if job.face_box is None and job.eyes is None:
+    return
   if job.face_box is not None and job.eyes is not None:
-    raise ValueError("give face_box or eyes, not both")
+    raise align.FaceError("give face_box or eyes, not both")
+  if job.align == "none":
+    raise align.FaceError('align "none" looks for no face: leave out face_box and eyes')
+  name, given = ("eyes", job.eyes) if job.eyes is not None else ("face_box", job.face_box)
+  numbers = np.asarray(given, float).ravel()
+  if numbers.size != 4 or not np.isfinite(numbers).all():
+    raise align.FaceError(f"{name} must be four numbers, got {given}")
+  x, y = numbers[::2], numbers[1::2]
+  apart = np.hypot(*np.diff([x, y])[:, 0]) if name == "eyes" else min(np.diff(x), np.diff(y))[0]
+  if apart < _NEAREST:
+    how = "the eyes" if name == "eyes" else "left and right, or top and bottom,"
+    raise align.FaceError(f"{name}: {how} are less than {_NEAREST} pixels apart: {given}")
+  height, width = job.mask.shape
+  if not (x.max() >= 0 and x.min() < width and y.max() >= 0 and y.min() < height):
+    raise align.FaceError(f"{name}: outside the photo, which is {width} x {height}: {given}")

@@ -12,6 +12,7 @@ from facefill_jax.filling import layout_files, photo_files, photo_output
 from facefill_jax.filling.photo_files import PhotoError, PhotoFile
 
 _CHANNELS = (1, 3, 4)
+_ORIENTED_BY = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # Pillow's keys
 
 
 class GivenPhoto:
@@ -79,16 +80,29 @@ def read_given_mask(
   if isinstance(mask, np.ndarray):
     if mask.ndim == 3 and mask.shape[-1] == 1:
       mask = mask[..., 0]
+    is_flat = mask.ndim == 2 or (mask.dtype != np.bool_ and mask.ndim == 3)
+    if not is_flat or not mask.size or (mask.ndim == 3 and mask.shape[-1] not in _CHANNELS):
+      raise PhotoError(f"the mask is an array of {mask.dtype} {mask.shape}; valid: (h, w)")
     if mask.dtype == np.bool_:
       mask, convention = Image.fromarray(mask), mask_pictures.WHITE_HOLE
     else:
       mask = photo_files.image_of(_bytes_of(mask, "the mask"))
-  elif not isinstance(mask, str | os.PathLike | bytes | Image.Image):
+  elif isinstance(mask, Image.Image):
+    mask = _without_orientation(mask)
+  elif not isinstance(mask, str | os.PathLike | bytes):
     raise PhotoError(
       f"the mask is a {type(mask).__name__}; valid: a path, bytes, a Pillow picture or an array"
     )
   size = photo.pixels.shape[:2]
   return photo_files.read_mask(mask, size, photo.orientation, convention, remark)
+
+
+def _without_orientation(picture: Image.Image) -> Image.Image:
+  """A picture in memory as its pixels lie, as photos there are taken."""
+  copy = picture.copy()
+  for key in _ORIENTED_BY:
+    copy.info.pop(key, None)
+  return copy
 
 
 def read_given_layout(layout, photo: GivenPhoto) -> np.ndarray:

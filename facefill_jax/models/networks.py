@@ -1,6 +1,7 @@
 """The networks of each size: how they are built, and what they do in turn, layout then filling."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -89,8 +90,8 @@ def build_networks(
   n, d = choose("size", size, SIZES), choose("dtype", dtype, DTYPES)
   choose("attention_values", attention_values, {"unpooled": 0, "pooled": 0, "none": 0})
   check_layout_resolution(layout_resolution)
-  if layout_sharpening < 1:
-    raise ValueError(f"layout_sharpening must be 1 or more, got {layout_sharpening}")
+  if not isinstance(layout_sharpening, int | float) or not 1 <= layout_sharpening < math.inf:
+    raise ValueError(f"layout_sharpening must be a number, 1 or more, got {layout_sharpening!r}")
   width, layers, heads = n.vit
   return Networks(
     layout=LayoutNet(

@@ -4,6 +4,8 @@ import csv
 import errno
 import json
 import re
+import signal
+import warnings
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ import tiny_model
 from PIL import Image
 
 from facefill_jax.cli import filling, main
-from facefill_jax.filling import model_files, photo_output
+from facefill_jax.filling import folders, model_files, photo_output
 from facefill_jax.filling.pipeline import FaceFillPipeline
 
 
@@ -140,16 +142,21 @@ def test_other_settings_need_another_folder(folder, capsys):
     (["twins", "mask.png", "out"], 3, "would both become"),
     (["photos", "masks", "mask.png"], 2, "mask.png"),
     (["photos", "masks", "out", "--format", "gif"], 2, "gif"),
+    (["photos", "mask.png", "photos"], 2, "holds what is to be filled"),
+    (["photos", "masks", "masks"], 2, "holds what is to be filled"),
+    (["photos", "masks", "full"], 3, "2.png: exists, and full holds no facefill.json"),
   ],
 )
 def test_what_cannot_be_is_said_before_the_work(folder, capsys, arguments, code, words):
-  for name in ("empty", "others", "twins"):
+  for name in ("empty", "others", "twins", "full"):
     (folder / name).mkdir()
   Image.fromarray(np.zeros((4, 4), np.uint8)).save("others/z.png")
+  (folder / "full/2.png").write_bytes(b"mine")
   for name in ("a.png", "a.jpg"):
     Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(f"twins/{name}")
   assert main(["batch", *arguments]) == code
   assert words in capsys.readouterr().err.strip().splitlines()[-1]
+  assert (folder / "full/2.png").read_bytes() == b"mine"
 
 
 def test_photos_without_a_mask_are_left_out_with_a_word(folder, capsys):
@@ -163,3 +170,59 @@ def test_out_may_lie_in_the_folder_of_photos(folder):
   for _ in range(2):  # the second time it does not take its own fills for photos
     assert main(["batch", "photos", "mask.png", "photos/out"]) == 0
   assert len(list((folder / "photos/out").rglob("*.png"))) == 3
+
+
+def test_a_run_killed_before_its_first_row_loses_no_row(folder, monkeypatch, capsys):
+  (folder / "photos/2.png").write_bytes(b"broken")
+  assert main(["batch", "photos", "masks", "out"]) == 5
+  Image.fromarray(np.zeros((70, 80, 3), np.uint8)).save("photos/2.png")
+
+  def killed(*given, **options):
+    assert len(record(folder)) == 2  # the rows of what is done are on the disk again
+    raise KeyboardInterrupt
+    yield
+
+  with monkeypatch.context() as patch:
+    patch.setattr(folders, "fill_files", killed)
+    before = signal.getsignal(signal.SIGINT)
+    try:
+      assert main(["batch", "photos", "masks", "out"]) == 130
+    finally:
+      signal.signal(signal.SIGINT, before)
+  assert len(record(folder)) == 2
+  assert main(["batch", "photos", str(folder / "masks"), "out"]) == 0  # the same, written otherwise
+  assert "filled 1 of 1 photos, 2 were there" in capsys.readouterr().err
+
+
+def test_a_spreadsheet_s_record_and_damaged_settings(folder, capsys):
+  assert main(["batch", "photos", "masks", "out"]) == 0
+  path = folder / "out/facefill.csv"
+  path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+  assert main(["batch", "photos", "masks", "out"]) == 0
+  assert "3 were there" in capsys.readouterr().err
+  (folder / "out/facefill.json").write_text("{")
+  assert main(["batch", "photos", "masks", "out"]) == 3
+  assert "facefill.json: is damaged" in capsys.readouterr().err
+
+
+def test_whatever_happens_to_one_photo_is_its_row(folder, monkeypatch, pipe):
+  fill_many = pipe.photos.fill_many
+
+  def odd(jobs, **options):
+    if any(job.photo[0, 0, 0] == marked for job in jobs):
+      raise RuntimeError("out of\nluck")
+    return fill_many(jobs, **options)
+
+  marked = pixels("photos/10.png")[0, 0, 0]
+  monkeypatch.setattr(pipe.photos, "fill_many", odd)
+  filters = list(warnings.filters)
+  assert main(["batch", "photos", "masks", "out", "--batch-size", "3"]) == 5
+  assert list(warnings.filters) == filters
+  rows = record(folder)
+  assert rows["photos/10.png"]["remarks"] == "photos/10.png: unexpected RuntimeError: out of luck"
+  assert [row["status"] for row in rows.values()].count("filled") == 2
+
+
+def test_a_photo_is_not_its_own_mask(folder):
+  assert main(["batch", "photos", "photos", "out"]) == 5
+  assert "is the photo itself" in record(folder)["photos/2.png"]["remarks"]

@@ -62,7 +62,15 @@ def test_the_demo_needs_nothing(folder, capsys):
     np.testing.assert_array_equal(whole[~mask], photo[~mask])
     assert (whole[mask] != photo[mask]).any()
   assert pixels(made / "sheet.png").shape == (4 * 256, 4 * 256, 3)
-  assert "CC BY 4.0" in (made / "README.md").read_text()
+  assert "CC BY 4.0" in (made / demo.ABOUT).read_text()
+  assert main(["demo"]) == 0  # an earlier one is replaced
+
+
+def test_the_demo_replaces_nobody_s_files(folder, capsys):
+  (folder / "eye.jpg").write_bytes(b"mine")
+  assert main(["demo", "--to", "."]) == 2
+  assert "eye.jpg: exists" in capsys.readouterr().err
+  assert (folder / "eye.jpg").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

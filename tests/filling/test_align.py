@@ -24,9 +24,11 @@ def test_landmarks_in_their_places_give_the_frame(frame):
   near(align.frame_of_landmarks(frame.to_photo(np.vstack([eyes_nose, mouth]))), frame)
 
 
-@pytest.mark.parametrize("frame", FRAMES)
-def test_eyes_alone_give_it_too(frame):
-  near(align.frame_of_eyes(*frame.to_photo(align.LANDMARKS[:2])), frame)
+@pytest.mark.parametrize("frame", FRAMES[:3])
+def test_eyes_alone_give_it_too_in_any_order(frame):
+  left, right = frame.to_photo(align.LANDMARKS[:2])
+  near(align.frame_of_eyes(left, right), frame)
+  assert align.frame_of_eyes(right, left) == align.frame_of_eyes(left, right)
 
 
 def test_a_box_gives_it_upright():

@@ -185,6 +185,14 @@ def test_what_is_dilated_is_not_seen_and_not_painted(pipeline):
       noise(8, 8, 3), box(8, 8, 1, 2, 1, 2),
       {"eyes": ((1, 2), (3, 2)), "face_box": (1, 1, 2, 2)}, "not both",
     ),
+    (noise(8, 8, 3), box(8, 8, 1, 2, 1, 2), {"eyes": ((1, 2), (1, 2))}, "less than 4 pixels apart"),
+    (noise(8, 8, 3), box(8, 8, 1, 2, 1, 2), {"face_box": (6, 1, 1, 7)}, "less than 4 pixels apart"),
+    (noise(8, 8, 3), box(8, 8, 1, 2, 1, 2), {"eyes": ((1, 2), (np.nan, 2))}, "four numbers"),
+    (noise(8, 8, 3), box(8, 8, 1, 2, 1, 2), {"eyes": ((90, 2), (99, 2))}, "outside the photo"),
+    (
+      noise(8, 8, 3), box(8, 8, 1, 2, 1, 2), {"eyes": ((1, 2), (7, 2)), "align": "none"},
+      "looks for no face",
+    ),
   ],
 )  # fmt: skip
 def test_bad_jobs_are_refused(pipeline, photo, mask, options, message):

@@ -139,6 +139,9 @@ def test_a_layout_is_predicted_edited_and_followed(pipe):
     ("nowhere.png", MASK, {}, PhotoError, "nowhere.png: no such file"),
     (PHOTO, MASK[:40], {}, PhotoError, "the mask: the mask is 100 x 40, the photo 100 x 80"),
     (PHOTO, None, {}, PhotoError, "the mask is a NoneType"),
+    (PHOTO, np.dstack([MASK] * 3), {}, PhotoError, r"the mask is an array of bool \(80, 100, 3\)"),
+    (PHOTO, MASK[None].astype(np.uint8), {}, PhotoError, "the mask is an array of uint8"),
+    (PHOTO, np.zeros((0, 4)), {}, PhotoError, "the mask is an array of float64"),
     (PHOTO, ~MASK & False, {}, PhotoError, "nothing to fill"),
     (PHOTO, MASK, {"mask_convention": "red"}, ValueError, "not one of white_hole, black_hole"),
     (PHOTO, MASK, {"output_type": "pt"}, ValueError, "not one of pil, np"),
@@ -176,3 +179,24 @@ def test_a_model_of_one_stage_cannot_fill(tmp_path, stage):
   other = {"layout": "texture", "texture": "layout"}[stage]
   with pytest.raises(model_files.ModelError, match=f"no {other} network"):
     FaceFillPipeline.from_pretrained(tmp_path / "m")
+
+
+def turned(picture, orientation):
+  exif, content = Image.Exif(), io.BytesIO()
+  exif[0x0112] = orientation
+  picture.save(content, "PNG", exif=exif)
+  return Image.open(io.BytesIO(content.getvalue()))
+
+
+def test_pictures_in_memory_are_taken_as_they_lie_and_their_masks_too(pipe, filled):
+  photo, mask = Image.fromarray(PHOTO), Image.fromarray(MASK)
+  whole = pipe(turned(photo, 3), turned(mask, 3)).images[0]
+  np.testing.assert_array_equal(np.array(whole), filled)
+  whole = pipe(turned(photo, 6), turned(mask, 6)).images[0]
+  np.testing.assert_array_equal(np.array(whole), filled)
+
+
+def test_a_truncated_picture_is_a_photo_error(pipe):
+  content = as_png(PHOTO)
+  with pytest.raises(PhotoError, match="the photo: damaged, truncated"):
+    pipe(Image.open(io.BytesIO(content[: len(content) // 2])), MASK)

@@ -172,7 +172,7 @@ def test_a_guiding_layout_is_sharpened_after_the_mean_of_both_looks(micro, micro
   assert sharp.max(-1).mean() > plain.max(-1).mean() + 0.01
 
 
-@pytest.mark.parametrize("power", [0.5, 0, -1])
+@pytest.mark.parametrize("power", [0.5, 0, -1, float("nan"), float("inf"), "3", None])
 def test_a_layout_is_never_blurred(power):
-  with pytest.raises(ValueError, match="layout_sharpening must be 1 or more"):
+  with pytest.raises(ValueError, match="layout_sharpening must be a number, 1 or more"):
     build_networks("tiny", layout_sharpening=power)
