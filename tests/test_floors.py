@@ -36,7 +36,7 @@ NUMPY_ONLY = (
   "data", "labels", "files", "filling.frame", "filling.photo_files", "filling.classical",
   "filling.photo_output", "filling.layout_files", "filling.deep_pictures", "filling.exif",
   "filling.picture_kinds", "filling.tiff_files", "filling.align", "filling.membrane",
-  "filling.passes",
+  "filling.detail", "filling.passes",
 )  # fmt: skip
 
 FOREIGN = (  # (packages, the modules that may import them, why)

@@ -237,7 +237,8 @@ class Filler:
     return padded if self._mesh is None else sharding.put_batch(padded, self._mesh)
 
   def _answer(self, request: Request, frame: Frame, painted, layout, smooth: bool) -> Filled:
-    whole = frame.paste(request.photo, request.mask, painted, request.paint)
+    cells = layout.argmax(-1).astype(np.uint8) if smooth else layout
+    whole = frame.paste(request.photo, request.mask, painted, request.paint, cells)
     shape = request.mask.shape
     ids = frame.paste_layout(layout, shape)[0] if smooth else frame.paste_labels(layout, shape)
     return Filled(whole, ids, frame, self.resolution)

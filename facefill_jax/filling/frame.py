@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from facefill_jax.filling.detail import fine_detail
 from facefill_jax.filling.membrane import membrane
 from facefill_jax.labels import VOID
 
@@ -16,6 +17,7 @@ LARGEST = 10_000  # side in pixels; a hole along a long panorama would ask for t
 # Side at which seams of larger squares are mended, for time and memory; a hole of thin lines that
 # leaves no cell of that side wholly known is not.
 SEAM = 1024
+_ENLARGED, _TIMES = 1.2, 4  # a square enlarged by less needs no detail; by more, gets that of 4
 
 
 class FrameError(ValueError):
@@ -78,6 +80,7 @@ class Frame:
     mask: np.ndarray,
     filled: np.ndarray,
     paint: np.ndarray | None = None,
+    ids: np.ndarray | None = None,
   ) -> np.ndarray:
     """The photo with its hole, and nothing else, taken from the filled square.
 
@@ -91,6 +94,7 @@ class Frame:
       filled: uint8 (r, r, 3), the square at any resolution: the photo where it is known.
       paint: bool (h, w), the part of the mask to take from it, which must lie inside the frame;
         None: all of it.
+      ids: uint8 (r, r), its class ids: with them an enlarged square gets `detail.fine_detail`.
 
     Returns:
       uint8 (h, w, 3): the bytes of `pixels` wherever nothing is painted.
@@ -100,8 +104,10 @@ class Frame:
       raise ValueError(f"{self}: does not contain the whole hole")
     if len(filled) != self.size:  # if nothing is enlarged, it is right beside the hole
       enlarged = _resize(filled, self.size, cv2.INTER_CUBIC)
-      seam = _resize(self._seam(pixels, mask, filled), self.size, cv2.INTER_LINEAR)
-      filled = cv2.add(enlarged, seam, dtype=cv2.CV_8U)
+      more = _resize(self._seam(pixels, mask, filled), self.size, cv2.INTER_LINEAR)
+      if ids is not None and self.size >= _ENLARGED * len(filled):
+        more = more + self._detail(pixels, mask, filled, ids)
+      filled = cv2.add(enlarged, more, dtype=cv2.CV_8U)
     whole = pixels.copy()
     inside, placed = self._placed(filled, pixels.shape)
     whole[inside][paint[inside]] = placed[paint[inside]]
@@ -114,6 +120,13 @@ class Frame:
     known = np.where(hole, np.float32(0), np.float32(1))
     error = cells.astype(np.float32) - _resize(filled, side, cv2.INTER_CUBIC)
     return np.rint(membrane(error * known[..., None], known)).astype(np.int16)
+
+  def _detail(self, pixels, mask, filled: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Fine detail of the enlarged square, int16 (s, s, 3)."""
+    times = min(math.ceil(self.size / len(filled)), _TIMES)
+    photo, hole = self.crop(pixels, mask, times * len(filled))
+    detail = _resize(fine_detail(photo, hole, filled, ids), self.size, cv2.INTER_LINEAR)
+    return np.rint(detail).astype(np.int16)
 
   def paste_labels(self, ids: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Class ids (r, r) -> uint8 `size` = (h, w): nearest; void outside the frame."""
