@@ -13,9 +13,10 @@ import numpy as np
 
 from facefill_jax.labels import NUM_CLASSES
 
-KEYS = 12_000  # known cells that are looked through, at most
+KEYS = 4_000  # known cells that are looked through, at most
 _AT_ONCE = 4096  # cells of the hole that are compared with them at once
-_CLASS = 1.0  # what another class is worth, beside 27 differences of colours in 0..1
+# What another class, and the whole width of the picture, are worth beside 27 colours in 0..1.
+_CLASS, _DISTANCE = 1.0, 0.5
 _NEIGHBOURS = np.ones((3, 3), np.uint8)
 
 
@@ -53,12 +54,13 @@ def fine_detail(
 
 
 def _looks(painted: np.ndarray, ids: np.ndarray) -> np.ndarray:
-  """What cells are compared by: colours of 3 x 3 cells and the class, float32 (r * r, 47)."""
+  """What cells are compared by: colours of 3 x 3 cells, class and place, float32 (r * r, 49)."""
   r = len(painted)
   padded = cv2.copyMakeBorder(painted, 1, 1, 1, 1, cv2.BORDER_REPLICATE).astype(np.float32) / 255
   around = [padded[i : i + r, j : j + r] for i in range(3) for j in range(3)]
   classes = _CLASS * np.eye(NUM_CLASSES, dtype=np.float32)[ids]
-  return np.concatenate([*around, classes], axis=-1).reshape(r * r, -1)
+  place = _DISTANCE / r * np.stack(np.mgrid[:r, :r], axis=-1).astype(np.float32)
+  return np.concatenate([*around, classes, place], axis=-1).reshape(r * r, -1)
 
 
 def _nearest(looks: np.ndarray, keys: np.ndarray, queries: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ def test_what_enlarging_took_comes_back(example):
   missing = truth - cv2.resize(painted, (R * K, R * K), interpolation=cv2.INTER_CUBIC)
   for columns in (slice(14, 38), slice(92, 116)):
     part = (slice(42, 78), columns)
-    assert 0.7 < detail[part].std() / missing[part].std() < 1.3
+    assert 0.7 < detail[part].std() / missing[part].std() < 1.5
   # Stripes lie across, as those beside them: rows differ, columns do not.
   stripes = detail[44:76, 16:36, 0]
   assert np.abs(np.diff(stripes, axis=0)).mean() > 3 * np.abs(np.diff(stripes, axis=1)).mean()
