@@ -25,9 +25,11 @@ import jax
 import micro_model
 import micro_step
 import pytest
+import tiny_model
 from absl import flags
 
 from facefill_jax.bench import made_up
+from facefill_jax.filling import model_files
 from facefill_jax.models import networks
 
 
@@ -43,6 +45,14 @@ def pytest_configure(config):
     config.addinivalue_line(
       "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache:UserWarning"
     )
+
+
+@pytest.fixture(scope="session")
+def tiny_model_directory(tmp_path_factory):
+  """A model on the disk, of `tiny_model`'s networks; not to be changed."""
+  directory = tmp_path_factory.mktemp("models") / "tiny"
+  model_files.save_model(directory, tiny_model.random_params(), tiny_model.CONFIG)
+  return directory
 
 
 @pytest.fixture(scope="session")

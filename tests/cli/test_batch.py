@@ -9,24 +9,16 @@ import warnings
 
 import numpy as np
 import pytest
-import tiny_model
 from PIL import Image
 
 from facefill_jax.cli import filling, main
-from facefill_jax.filling import folders, model_files, photo_output
+from facefill_jax.filling import folders, photo_output
 from facefill_jax.filling.pipeline import FaceFillPipeline
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-  directory = tmp_path_factory.mktemp("models") / "tiny"
-  model_files.save_model(directory, tiny_model.random_params(), tiny_model.CONFIG)
-  return directory
-
-
-@pytest.fixture(scope="module")
-def pipe(model):
-  return FaceFillPipeline.from_pretrained(model)
+def pipe(tiny_model_directory):
+  return FaceFillPipeline.from_pretrained(tiny_model_directory)
 
 
 @pytest.fixture

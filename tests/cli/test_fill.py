@@ -12,12 +12,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-import tiny_model
 from PIL import Image
 
 import facefill_jax
 from facefill_jax.cli import filling, main
-from facefill_jax.filling import deep_pictures, model_files, photo_files
+from facefill_jax.filling import deep_pictures, photo_files
 from facefill_jax.filling.pipeline import FaceFillPipeline
 
 SAID = (
@@ -27,15 +26,8 @@ SAID = (
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-  directory = tmp_path_factory.mktemp("models") / "tiny"
-  model_files.save_model(directory, tiny_model.random_params(), tiny_model.CONFIG)
-  return directory
-
-
-@pytest.fixture(scope="module")
-def pipeline(model):
-  return FaceFillPipeline.from_pretrained(model)
+def pipeline(tiny_model_directory):
+  return FaceFillPipeline.from_pretrained(tiny_model_directory)
 
 
 @pytest.fixture
@@ -63,10 +55,10 @@ def test_without_a_model_it_is_the_package_s(folder, monkeypatch, pipeline, caps
 
 
 @pytest.fixture
-def warm(monkeypatch, pipeline, model):
+def warm(monkeypatch, pipeline, tiny_model_directory):
   """Commands share one compiled pipeline."""
   monkeypatch.setattr(filling, "load", lambda directory, **_: pipeline)
-  return ["--model", str(model)]
+  return ["--model", str(tiny_model_directory)]
 
 
 def pixels(path):
@@ -316,12 +308,12 @@ def test_bad_input_exits_3(folder, warm, capsys):
   assert not list(folder.glob("*.filled.png"))
 
 
-def test_bad_models_exit_4(folder, model, capsys):
+def test_bad_models_exit_4(folder, tiny_model_directory, capsys):
   command = ["fill", "photo.png", "mask.png", "--model"]
   failed(capsys, 4, [*command, "nowhere"], "nowhere", "no such model")
   (folder / "bad").mkdir()
   failed(capsys, 4, [*command, "bad"], "config.json", "missing")
-  for path in model.iterdir():
+  for path in tiny_model_directory.iterdir():
     (folder / "bad" / path.name).write_bytes(path.read_bytes())
   data = bytearray((folder / "bad" / "texture.safetensors").read_bytes())
   data[-1] ^= 1
@@ -352,14 +344,22 @@ def test_help(capsys):
   assert "Commands:" in capsys.readouterr().err
 
 
-def test_as_a_program_without_tensorflow(folder, model, warm):
+def test_as_a_program_without_tensorflow(folder, tiny_model_directory, warm):
   """A fresh process gives the bytes of this one, and its stderr is ours alone."""
   assert main(["fill", "photo.png", "mask.png", *warm, "-o", "here.png"]) == 0
   code = (
     "import sys; from facefill_jax.cli import main; assert 'jax' not in sys.modules; code = main();"
     "assert 'tensorflow' not in sys.modules; sys.exit(code)"
   )
-  command = ["fill", "photo.png", "mask.png", "--model", str(model), "-o", "there.png"]
+  command = [
+    "fill",
+    "photo.png",
+    "mask.png",
+    "--model",
+    str(tiny_model_directory),
+    "-o",
+    "there.png",
+  ]
   ran = subprocess.run(
     [sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=300
   )

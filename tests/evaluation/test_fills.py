@@ -15,15 +15,8 @@ SIDE = 64
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory):
-  path = tmp_path_factory.mktemp("model") / "model"
-  model_files.save_model(path, tiny_model.random_params(), tiny_model.CONFIG)
-  return path
-
-
-@pytest.fixture(scope="module")
-def model(directory):
-  return Filler.from_directory(directory, mesh=sharding.local_mesh())
+def model(tiny_model_directory):
+  return Filler.from_directory(tiny_model_directory, mesh=sharding.local_mesh())
 
 
 def batch_of(side, number=2):

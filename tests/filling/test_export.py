@@ -21,18 +21,12 @@ SIDE = tiny_model.CONFIG["resolution"]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-  directory = tmp_path_factory.mktemp("models") / "tiny"
-  model_files.save_model(directory, tiny_model.random_params(), tiny_model.CONFIG)
-  return directory
-
-
-@pytest.fixture(scope="module")
-def exported(model, tmp_path_factory):
+def exported(tiny_model_directory, tmp_path_factory):
   """The directory of an export."""
   directory = tmp_path_factory.mktemp("exports") / "a" / "b"
   assert (
-    export.export_model(model, directory) == (directory / export_folder.JAX_FILE).stat().st_size
+    export.export_model(tiny_model_directory, directory)
+    == (directory / export_folder.JAX_FILE).stat().st_size
   )
   return directory
 
@@ -51,8 +45,8 @@ def requests():
 
 
 @pytest.fixture(scope="module")
-def filler(model):
-  return Filler.from_directory(model)
+def filler(tiny_model_directory):
+  return Filler.from_directory(tiny_model_directory)
 
 
 def test_the_script_of_the_readme_fills_as_the_filler_does(
@@ -110,16 +104,18 @@ def test_it_is_for_any_batch_and_all_platforms(exported):
   assert [x.shape for x in program.out_avals] == [(b, SIDE, SIDE, 3), (b, SIDE, SIDE)]
 
 
-def test_the_card_of_the_model_comes_along(exported, model):
+def test_the_card_of_the_model_comes_along(exported, tiny_model_directory):
   names = {path.name for path in exported.iterdir()}
   assert names == {export_folder.JAX_FILE, export_folder.README, export_folder.CARD}
-  assert (exported / export_folder.CARD).read_bytes() == (model / "README.md").read_bytes()
+  assert (exported / export_folder.CARD).read_bytes() == (
+    tiny_model_directory / "README.md"
+  ).read_bytes()
   readme = (exported / export_folder.README).read_text()
   assert f"uint8 (b, {SIDE}, {SIDE}, 3)" in readme and "13 hair" in readme
   assert max(map(len, readme.splitlines())) < 250
 
 
-def test_a_model_without_textures_cannot_be_exported(model, tmp_path):
+def test_a_model_without_textures_cannot_be_exported(tiny_model_directory, tmp_path):
   config = tiny_model.CONFIG | {"stages_trained": ["layout"]}
   params = {"layout": tiny_model.random_params()["layout"]}
   model_files.save_model(tmp_path / "layout", params, config)
@@ -128,10 +124,10 @@ def test_a_model_without_textures_cannot_be_exported(model, tmp_path):
   assert not (tmp_path / "out").exists()
 
 
-def test_without_flatbuffers_it_says_what_to_install(model, tmp_path, monkeypatch):
+def test_without_flatbuffers_it_says_what_to_install(tiny_model_directory, tmp_path, monkeypatch):
   monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
   with pytest.raises(export_folder.ExportError, match=r"pip install 'facefill_jax\[export\]'"):
-    export.export_model(model, tmp_path / "out")
+    export.export_model(tiny_model_directory, tmp_path / "out")
   assert not (tmp_path / "out").exists()
 
 
