@@ -82,7 +82,7 @@ def run(filler, number, tmp_path, largest):
 
 
 def test_known_pixels_come_back_of_any_kind_of_photo(filler, tmp_path):
-  assert sum(run(filler, number, tmp_path, 180) for number in range(45)) >= 40
+  assert sum(run(filler, number, tmp_path, 100) for number in range(45)) >= 40
 
 
 @pytest.mark.slow
@@ -93,14 +93,14 @@ def test_known_pixels_come_back_a_thousand_times(filler, tmp_path):
 @pytest.mark.parametrize("number", range(9))
 def test_what_is_hidden_in_the_file_changes_no_byte(filler, tmp_path, number):
   rng = np.random.default_rng(number)
-  size = tuple(int(n) for n in rng.integers(40, 300, 2))
+  size = tuple(int(n) for n in rng.integers(40, 160, 2))
   mask = hole(rng, MASKS[number % 5], size)
   photo = rng.integers(0, 256, (*size, 3), np.uint8)
   if number >= 6:  # with a face to be found
     face = np.array(Image.open(PORTRAITS / "eye.jpg"))
-    size = (400, 500)
-    photo, mask = rng.integers(0, 60, (*size, 3), np.uint8), hole(rng, MASKS[number % 5], size)
-    photo[70:326, 120:376] = face
+    size = (280, 320)
+    photo, mask = rng.integers(0, 60, (*size, 3), np.uint8), hole(rng, MASKS[number % 2], size)
+    photo[20:276, 40:296] = face
   other = np.where(mask[..., None], rng.integers(0, 256, (*size, 3), np.uint8), photo)
   written = []
   for pixels in (photo, other):
