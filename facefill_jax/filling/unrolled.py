@@ -28,9 +28,11 @@ def unrolled(function: Callable, *inputs: jax.ShapeDtypeStruct) -> Callable:
   return run
 
 
-def _evaluate(closed: core.ClosedJaxpr, arrays: Sequence) -> list:
-  jaxpr = closed.jaxpr
-  known = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+def _evaluate(program: core.ClosedJaxpr | core.Jaxpr, arrays: Sequence) -> list:
+  """Newer versions of JAX have no constants in the programs of loops and calls."""
+  is_closed = isinstance(program, core.ClosedJaxpr)
+  jaxpr, constants = (program.jaxpr, program.consts) if is_closed else (program, ())
+  known = dict(zip(jaxpr.constvars, constants, strict=True))
   known |= zip(jaxpr.invars, arrays, strict=True)
 
   def read(variable):
@@ -48,7 +50,7 @@ def _compute(equation, values: list) -> list:
   if primitive.name == "scan":
     return _scan(values, **options)
   for name in ("jaxpr", "call_jaxpr"):
-    if isinstance(options.get(name), core.ClosedJaxpr):
+    if isinstance(options.get(name), core.ClosedJaxpr | core.Jaxpr):
       return _evaluate(options[name], values)
   constant = not any(isinstance(value, jax.core.Tracer) for value in values)
   if constant and all(variable.aval.size <= _FOLDED for variable in equation.outvars):
@@ -59,7 +61,11 @@ def _compute(equation, values: list) -> list:
   return found if primitive.multiple_results else [found]
 
 
-def _scan(values, *, jaxpr, num_consts, num_carry, length, reverse, **_) -> list:
+def _scan(values, *, jaxpr, length, reverse, **options) -> list:
+  if "num_consts" in options:
+    num_consts, num_carry = options["num_consts"], options["num_carry"]
+  else:  # from JAX 0.11 on
+    num_consts, num_carry = (len(part) for part in options["ft_in"].unpack()[:2])
   constants, rows = values[:num_consts], values[num_consts + num_carry :]
   carry, steps = values[num_consts : num_consts + num_carry], [None] * length
   for i in reversed(range(length)) if reverse else range(length):
