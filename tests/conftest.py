@@ -4,6 +4,7 @@ Compiling is what tests cost. Programs compiled by one worker, or by an earlier 
 """
 
 import os
+import pathlib
 
 # Two devices share two cores: on a busy machine one waits for the other longer than XLA's 40 s.
 os.environ["XLA_FLAGS"] = (
@@ -31,6 +32,7 @@ from absl import flags
 from facefill_jax.bench import made_up
 from facefill_jax.filling import model_files
 from facefill_jax.models import networks
+from facefill_jax.pretrained_nets import yunet
 
 
 def pytest_configure(config):
@@ -45,6 +47,20 @@ def pytest_configure(config):
     config.addinivalue_line(
       "filterwarnings", "ignore:Error (reading|writing) persistent compilation cache:UserWarning"
     )
+
+
+@pytest.fixture
+def yunet_network(monkeypatch):
+  """YuNet's network, of the development data: it is not in the repository."""
+  shared = pathlib.Path(__file__).parents[1].parent / "shared" / "data"
+  data = pathlib.Path(os.environ.get("FACEFILL_DATA", shared))
+  path = data / "weights" / "yunet" / yunet.FILE
+  if not path.is_file():
+    pytest.skip(f"no {path}: YuNet's network")
+  monkeypatch.setattr(yunet, "path", lambda: path)
+  yunet._network.cache_clear()
+  yield path
+  yunet._network.cache_clear()
 
 
 @pytest.fixture(scope="session")

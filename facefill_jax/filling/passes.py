@@ -88,7 +88,9 @@ def find_faces(photo: np.ndarray, mask: np.ndarray, read: Read) -> list[Frame]:
 
 
 def _seen_faces(photo: np.ndarray, mask: np.ndarray) -> list[Frame]:
-  """Frames, by YuNet, of the faces in what is visible that the hole reaches, or of all."""
+  """Frames, by YuNet if it is there, of the faces in view that the hole reaches, or of all."""
+  if not yunet.is_there():
+    return []
   for side in _SIDES:
     seen, scale = _continued(photo, mask, side)
     frames = [

@@ -56,7 +56,7 @@ def painted(mask, found):
   return parts
 
 
-def test_each_hole_goes_to_its_face_and_what_is_in_none_is_filled_around():
+def test_each_hole_goes_to_its_face_and_what_is_in_none_is_filled_around(yunet_network):
   photo, frames = group()
   first, second, nowhere = (
     disc(photo.shape, 140, 180, 30), disc(photo.shape, 700, 240, 25), disc(photo.shape, 430, 60, 9)
@@ -71,14 +71,14 @@ def test_each_hole_goes_to_its_face_and_what_is_in_none_is_filled_around():
   assert found[2].frame.size < 128 and found[2].frame.contains(nowhere)
 
 
-def test_faces_without_a_hole_are_left_alone():
+def test_faces_without_a_hole_are_left_alone(yunet_network):
   photo, frames = group()
   found, _ = plan_passes(photo, disc(photo.shape, 700, 240, 25), sees(*frames), RESOLUTION)
   assert len(found) == 1 and align.distance(frames[1], found[0].frame) < 0.05
   assert len(find_faces(photo, np.zeros(photo.shape[:2], bool), sees(*frames))) == 2
 
 
-def test_a_hole_across_two_faces_is_shared():
+def test_a_hole_across_two_faces_is_shared(yunet_network):
   photo, frames = group()
   mask = np.zeros(photo.shape[:2], bool)
   mask[200:220, 100:760] = True
@@ -89,7 +89,7 @@ def test_a_hole_across_two_faces_is_shared():
   assert parts[0][210, 700] != parts[0][210, 150]
 
 
-def test_hidden_pixels_find_nothing():
+def test_hidden_pixels_find_nothing(yunet_network):
   photo, frames = group()
   mask = disc(photo.shape, 140, 180, 60)
   other = np.where(mask[..., None], np.uint8(255), photo)
@@ -140,7 +140,7 @@ def test_whatever_the_photo_all_of_its_hole_is_painted(size, hole):
   painted(mask, found)
 
 
-def test_all_the_portraits_are_found():
+def test_all_the_portraits_are_found(yunet_network):
   for name in NAMES:
     hole = np.array(Image.open(PORTRAITS / f"{name}.mask.png")) > 0
     one, *_ = plan_passes(portrait(name), hole, sees_nothing, RESOLUTION)[0]  # by YuNet alone

@@ -1,4 +1,4 @@
-"""The face detector that comes with the package, on the portraits that do."""
+"""The face detector, where its network is at hand, on the portraits of the package."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from facefill_jax.pretrained_nets import yunet
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_finds_a_face_and_where_its_eyes_are(name):
+def test_it_finds_a_face_and_where_its_eyes_are(name, yunet_network):
   photo = np.array(Image.open(PORTRAITS / f"{name}.jpg"))
   [face] = yunet.detect_faces(photo)
   assert face.score > 0.8
@@ -20,7 +20,7 @@ def test_it_finds_a_face_and_where_its_eyes_are(name):
   assert (low < left).all() and (high > mouth[1]).all()
 
 
-def test_it_finds_all_of_them_at_any_size():
+def test_it_finds_all_of_them_at_any_size(yunet_network):
   faces = [np.array(Image.open(PORTRAITS / f"{name}.jpg")) for name in NAMES]
   photo = np.full((900, 1700, 3), 90, np.uint8)
   for i, face in enumerate(faces):
@@ -32,14 +32,22 @@ def test_it_finds_all_of_them_at_any_size():
   np.testing.assert_allclose(eyes, starts + 256 * np.array([0.38, 0.48]), atol=14)
 
 
-def test_no_face_no_detection():
+def test_no_face_no_detection(yunet_network):
   assert yunet.detect_faces(np.zeros((64, 200, 3), np.uint8)) == []
   assert yunet.detect_faces(np.zeros((1, 3, 3), np.uint8)) == []
 
 
 def test_a_damaged_network_is_refused(tmp_path, monkeypatch):
-  (tmp_path / "net.onnx").write_bytes(b"?")
-  monkeypatch.setattr(yunet, "_FILE", tmp_path / "net.onnx")
+  (tmp_path / yunet.FILE).write_bytes(b"?")
+  monkeypatch.setenv("FACEFILL_WEIGHTS", str(tmp_path))
   yunet._network.cache_clear()
   with pytest.raises(RuntimeError, match="changed or damaged"):
+    yunet.detect_faces(np.zeros((64, 64, 3), np.uint8))
+
+
+def test_without_its_network_it_says_so(tmp_path, monkeypatch):
+  monkeypatch.setenv("FACEFILL_WEIGHTS", str(tmp_path))
+  yunet._network.cache_clear()
+  assert not yunet.is_there()
+  with pytest.raises(RuntimeError, match=f"{yunet.FILE}: missing"):
     yunet.detect_faces(np.zeros((64, 64, 3), np.uint8))
