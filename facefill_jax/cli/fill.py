@@ -122,7 +122,8 @@ def fill(options, photo, mask, output, seed, seeds, overwrite, **given) -> None:
         for text in answer.remarks:
           remark(text)
       _write(outputs.pictures[seed], known, answer.whole, hole, remark)
-      tiles.append(_tile(answer.whole, len(seeds)))
+      if outputs.grid:
+        tiles.append(_tile(answer.whole, len(seeds)))
     _write_beside(outputs, pipe, photo, mask, hole, first, tiles, said)
 
 

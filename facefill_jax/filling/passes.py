@@ -179,9 +179,8 @@ def _shared_out(mask: np.ndarray, frames: list[Frame]) -> list[Pass]:
     return []
   shown = np.stack([np.bincount(labels[region], minlength=count) for region in regions])
   owner, passes = shown.argmax(0).astype(np.int16)[labels], []
-  own = np.full(
-    mask.shape, -1, np.int16
-  )  # the face that a pixel is for, if its hole's own face shows it
+  # The face that a pixel is for, if its hole's own face shows it.
+  own = np.full(mask.shape, -1, np.int16)
   for i, region in enumerate(regions):
     own[region & (owner == i)] = i
   left = mask.copy()

@@ -169,9 +169,9 @@ class PhotoFiller:
     return [Pass(frame, None, True) for frame in frames], []
 
   def _read(self, job: Job, passes: Sequence[Pass]) -> np.ndarray:
-    layout = np.full(job.mask.shape, VOID, np.uint8)
+    layout, hidden = np.full(job.mask.shape, VOID, np.uint8), _hidden(job, job.mask)
     for one in passes:
-      ids = self.filler.read(job.photo, _hidden(job, job.mask), one.frame).argmax(-1)
+      ids = self.filler.read(job.photo, hidden, one.frame).argmax(-1)
       found = one.frame.paste_labels(ids.astype(np.uint8), job.mask.shape)
       layout = np.where(layout == VOID, found, layout)
     return layout
